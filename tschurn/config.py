@@ -1,0 +1,284 @@
+"""experiments/*.toml → Experiment: every key an experiment file may have, its default, its limits.
+
+An unknown key is an error with a hint; all that is left out has a default that works. The keys are
+stable, since other people's files rely on them: add, do not rename.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tschurn.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A table of the experiment file: unknown keys refused, values fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class About(Section):
+    """[experiment]: its name (a folder name), the seed of everything random, the report's language."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w .-]{0,79}$")]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+    language: Literal["en", "ko"] = "en"
+
+
+class Columns(Section):
+    """[log.columns]: what the log calls its columns. actor and value may be absent from the log."""
+
+    user: str = "user_id"
+    actor: str = "actor_id"
+    time: str = "timestamp"
+    event: str = "event"
+    value: str = "value"
+
+
+class Log(Section):
+    """[log]: where the event log is and how to read it."""
+
+    path: str | None = None
+    dataset: Literal["complete_journey"] | None = None
+    timezone: str = "UTC"
+    naive_time: Literal["local", "utc"] = "local"
+    columns: Columns = Columns()
+    since: date | None = None
+    until: date | None = None
+    creators: str | None = None
+    engine: Literal["duckdb"] = "duckdb"
+    drop_duplicates: bool = False
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            near = difflib.get_close_matches(value, available_timezones(), n=1)
+            raise ValueError(f"no such time zone{_did_you_mean(near)}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Log:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("give either `path` (a CSV or Parquet file, folder or glob) or `dataset`, one of the two")
+        if self.since and self.until and self.since > self.until:
+            raise ValueError(f"`since` ({self.since}) is after `until` ({self.until})")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class WindowShape(Section):
+    """[windows]: days observed, days of outcome, days from one anchor to the next."""
+
+    observe_days: Annotated[int, Field(ge=1, le=366)] = 7
+    outcome_days: Annotated[int, Field(ge=1, le=366)] = 7
+    stride_days: Annotated[int, Field(ge=1, le=366)] = 7
+
+    @property
+    def shortest_log(self) -> timedelta:
+        """The shortest log that a split by time can use: one window each for train, validation, test."""
+        return timedelta(days=3 * (self.observe_days + self.outcome_days))
+
+
+class ChurnTarget(Section):
+    """[targets.churn]: which own events count as activity (absent: all)."""
+
+    events: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+
+class StickerTarget(Section):
+    """[targets.sticker]: the valuable events, and whether they are received or the user's own."""
+
+    events: Annotated[tuple[str, ...], Field(min_length=1)]
+    side: Literal["own", "received"] = "received"
+
+
+class Targets(Section):
+    """[targets]: churn always; sticker only where it is configured."""
+
+    churn: ChurnTarget = ChurnTarget()
+    sticker: StickerTarget | None = None
+
+
+class Split(Section):
+    """[split]: how windows are divided, and the share of the anchors (or users) that is test."""
+
+    kind: Literal["time", "random", "user"] = "time"
+    test_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.25
+
+
+class FeatureChoice(Section):
+    """[features]: what the models see beyond the daily window."""
+
+    history: Literal["full", "none"] = "full"
+    max_events: Annotated[int, Field(ge=1, le=500)] = 30  # per side; the rest is folded into `other`
+
+
+class Models(Section):
+    """[models]: `auto`, or the name of the model that is used for the list."""
+
+    use: str = "auto"
+
+
+class Search(Section):
+    """[search]: the networks' Bayesian search. sample_users: share of users that trials train on."""
+
+    trials: Annotated[int, Field(ge=1, le=1000)] = 15
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    sample_users: Annotated[float, Field(gt=0, le=1)] = 0.4
+    trial_epochs: Annotated[int, Field(ge=1, le=1000)] = 4
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 12
+
+
+class Explain(Section):
+    """[explain]: how features are selected before the surrogates. boruta_trials: shadow rounds."""
+
+    selector: Literal["native", "borutashap"] = "native"
+    vif_limit: Annotated[float, Field(gt=1)] = 10.0
+    boruta_trials: Annotated[int, Field(ge=5, le=1000)] = 30
+
+
+class SegmentRule(Section):
+    """[segments]: who is in the priority group.
+
+    threshold "quantile": the top `share` of the priorities; "value": priority of at least `value`;
+    "capacity": the best `capacity` users. likely_churn: p_churn from which a user below the
+    threshold is an "other churner".
+    """
+
+    threshold: Literal["quantile", "value", "capacity"] = "quantile"
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    value: Annotated[float, Field(ge=0, le=1)] | None = None
+    capacity: Annotated[int, Field(ge=1)] | None = None
+    likely_churn: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _parameter_given(self) -> SegmentRule:
+        if self.threshold in ("value", "capacity") and getattr(self, self.threshold) is None:
+            raise ValueError(f'`threshold = "{self.threshold}"` needs the key `{self.threshold}`')
+        return self
+
+
+class RunOptions(Section):
+    """[run]: threads of the libraries' pools; two targets are trained side by side from 2 on."""
+
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+
+
+class Experiment(Section):
+    """One experiment file."""
+
+    experiment: About
+    log: Log
+    windows: WindowShape = WindowShape()
+    targets: Targets = Targets()
+    split: Split = Split()
+    features: FeatureChoice = FeatureChoice()
+    models: Models = Models()
+    search: Search = Search()
+    explain: Explain = Explain()
+    segments: SegmentRule = SegmentRule()
+    run: RunOptions = RunOptions()
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The targets in order: churn, and sticker where it is configured."""
+        return ("churn", "sticker") if self.targets.sticker else ("churn",)
+
+
+# Keys of the file format whose capability is still to come: refused by name, never ignored.
+_TO_COME = {
+    "contacts": "leaving contacted users out of training",
+    "log.supporter_events": "supporters",
+    "log.columns.object": "answered and unanswered posts",
+}
+_TO_COME_VALUES = {
+    ("log.engine", "postgres"): "reading from PostgreSQL",
+    ("log.engine", "spark"): "reading with Spark",
+    ("split.kind", "rolling"): "rolling origins",
+    ("segments.threshold", "knee"): "the knee threshold",
+    ("segments.threshold", "mixture"): "the mixture threshold",
+}
+
+
+def load(path: str | Path) -> Experiment:
+    """Experiment file → Experiment.
+
+    Raises ConfigError, naming the file, the key, what was expected and what was found.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such experiment file{_did_you_mean(_neighbours(path))}") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise ConfigError(f"{path}: cannot be read as an experiment file ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    return parse(raw, str(path))
+
+
+def parse(raw: dict[str, Any], source: str) -> Experiment:
+    """A TOML document as a dict → Experiment; `source` names it in messages."""
+    try:
+        return Experiment.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first mistake as one sentence; how many more there are. Values are not echoed whole."""
+    first, *rest = error.errors()
+    parts = [str(part) for part in first["loc"]]
+    key = ".".join(parts)
+    found = first["input"]
+    shown = repr(found) if isinstance(found, (str, int, float, bool, date)) else type(found).__name__
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    if key in _TO_COME:
+        text = f"key `{key}`: {_TO_COME[key]} is not in this version; remove the key"
+    elif (key, found if isinstance(found, str) else None) in _TO_COME_VALUES:
+        text = f"key `{key}` = {shown}: {_TO_COME_VALUES[key, found]} is not in this version"
+    elif first["type"] == "extra_forbidden":
+        text = f"unknown key `{key}`{_did_you_mean(difflib.get_close_matches(parts[-1], _siblings(parts), n=1))}"
+    elif first["type"] == "missing":
+        text = f"key `{key}` is missing"
+    elif first["type"] == "value_error":
+        text = f"key `{key}` = {shown}: {first['ctx']['error']}" if shown != "dict" else f"[{key}]: {first['ctx']['error']}"
+    else:
+        message = first["msg"][0].lower() + first["msg"][1:]
+        text = f"key `{key}`: {message}, found {shown}"
+    more = f" (and {len(rest)} more)" if rest else ""
+    return text + more
+
+
+def _siblings(parts: list[str]) -> list[str]:
+    """The keys that the section of an unknown key does have."""
+    model: type[BaseModel] = Experiment
+    for part in parts[:-1]:
+        annotation = model.model_fields[part].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return list(model.model_fields)
+
+
+def _neighbours(path: Path) -> list[str]:
+    """Experiment files whose name is close to one that does not exist."""
+    folder = path.parent
+    names = [p.name for p in folder.glob("*.toml")] if folder.is_dir() else []
+    return [str(folder / name) for name in difflib.get_close_matches(path.name, names, n=1)]
+
+
+def _did_you_mean(candidates: list[str]) -> str:
+    return f"; did you mean `{candidates[0]}`?" if candidates else ""

@@ -1,0 +1,611 @@
+"""Every table that crosses a stage: columns, types, grain; one check at each door.
+
+A stage gives and takes pandas frames; `Table.check` casts a frame to its contract or raises
+ContractError. The words are those of docs/guide: own and received events, anchor day, observation,
+outcome, eligible, closed, history, priority.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tschurn.errors import ContractError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+# Parquet types by the short names used below. "id" is int64 when the log's ids are integers and
+# string otherwise, so that people can join our tables with their own.
+_TYPES = ("id", "string", "int8", "int32", "int64", "float32", "float64", "bool", "date", "timestamp")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The contract of one table.
+
+    name: file name in the run folder. grain: the columns that identify a row (empty: no key).
+    columns: name → type; a type that ends in "?" may be null.
+    open_columns: whether further float columns may follow (a wide table of variables).
+    """
+
+    name: str
+    about: str
+    grain: tuple[str, ...]
+    columns: dict[str, str]
+    open_columns: bool = False
+
+    def check(self, frame: pd.DataFrame) -> pa.Table:
+        """frame → Arrow table with exactly this contract's columns and types.
+
+        Raises ContractError when a column is missing, surplus, of another type, null where it may
+        not be, or when the grain is not unique.
+        """
+        import pyarrow as pa
+
+        missing = [c for c in self.columns if c not in frame.columns]
+        surplus = [c for c in frame.columns if c not in self.columns]
+        if missing or (surplus and not self.open_columns):
+            raise ContractError(f"table {self.name}: missing columns {missing}, surplus columns {surplus}")
+        arrays, fields = [], []
+        for column in frame.columns if self.open_columns else self.columns:
+            kind = self.columns.get(column, "float64?")
+            values = frame[column]
+            type_ = _arrow_type(kind.rstrip("?"), values)
+            try:
+                array = pa.Array.from_pandas(values, type=type_, safe=not pa.types.is_floating(type_))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                raise ContractError(f"table {self.name}, column {column}: expected {kind}: {error}") from error
+            if array.null_count and not kind.endswith("?"):
+                raise ContractError(f"table {self.name}, column {column}: {array.null_count} null values")
+            arrays.append(array)
+            fields.append(pa.field(column, type_, nullable=kind.endswith("?")))
+        if self.grain and frame.duplicated(list(self.grain)).any():
+            raise ContractError(f"table {self.name}: rows repeat for the key {self.grain}")
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _arrow_type(kind: str, values: pd.Series) -> pa.DataType:
+    import pandas as pd
+    import pyarrow as pa
+
+    if kind == "id":
+        return pa.int64() if pd.api.types.is_integer_dtype(values) else pa.string()
+    return {
+        "string": pa.string(),
+        "int8": pa.int8(),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "float32": pa.float32(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+    }[kind]
+
+
+class Windows(Protocol):
+    """Windows as views: what models and explanations may ask of features.windows.WindowSet.
+
+    `rows` are positions in `index`; nothing is materialised for windows nobody asks for.
+    """
+
+    index: pd.DataFrame  # WINDOWS
+    features: pd.DataFrame  # FEATURES
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        """→ [n × observe_days × daily features] float32, oldest day first."""
+
+    def history(self, rows: np.ndarray) -> np.ndarray:
+        """→ [n × history features] float32; n × 0 with `history = "none"`."""
+
+    def flat(self, rows: np.ndarray) -> np.ndarray:
+        """→ [n × (observe_days · daily + history features)] float32, columns as in `flat_columns`."""
+
+    def flat_columns(self) -> pd.DataFrame:
+        """→ FLAT_COLUMNS."""
+
+
+class Progress(Protocol):
+    """How a long step tells how far it is. The command line draws it; libraries never print."""
+
+    def __call__(self, stage: str, done: float, total: float, note: str = "") -> None: ...
+
+
+def silent(stage: str, done: float, total: float, note: str = "") -> None:
+    """A Progress that says nothing."""
+
+
+# --- events -------------------------------------------------------------------------------------
+EVENT_LOG = Table(
+    "event_log",
+    "One row per event of the users that are kept. actor_id == user_id: an own event, otherwise a "
+    "received one. `day` is the calendar day in the experiment's time zone.",
+    (),
+    {
+        "user_id": "id",
+        "actor_id": "id",
+        "event_time": "timestamp",
+        "day": "date",
+        "event_name": "string",
+        "value": "float64",
+    },
+)
+FILTERS = Table(
+    "filters",
+    "What each filter removed, in the order in which they ran.",
+    ("filter",),
+    {
+        "filter": "string",
+        "rows_removed": "int64",
+        "users_removed": "int64",
+        "rows_left": "int64",
+        "users_left": "int64",
+    },
+)
+LOG_SUMMARY = Table(
+    "log_summary",
+    "One row: the log in numbers. rows_read are the raw rows; all else is of the filtered log.",
+    (),
+    {
+        "rows_read": "int64",
+        "rows": "int64",
+        "own_rows": "int64",
+        "received_rows": "int64",
+        "repeated_rows": "int64",
+        "users": "int64",
+        "actors": "int64",
+        "first_day": "date",
+        "last_day": "date",
+        "days": "int64",
+        "only_days": "bool",  # every event at local midnight: the log has days, no times
+    },
+)
+EVENT_NAMES = Table(
+    "event_names",
+    "Rows, users and value by side and event.",
+    ("side", "event_name"),
+    {
+        "side": "string",
+        "event_name": "string",
+        "rows": "int64",
+        "users": "int64",
+        "value": "float64",
+        "first_day": "date",
+        "last_day": "date",
+    },
+)
+
+# --- exploration --------------------------------------------------------------------------------
+SEASONALITY = Table(
+    "seasonality",
+    "STL of daily usage with a weekly season. series: active_users, own_events, received_events, "
+    "sticker_events. observed = trend + seasonal + remainder.",
+    ("series", "day"),
+    {
+        "series": "string",
+        "day": "date",
+        "observed": "float64",
+        "trend": "float64",
+        "seasonal": "float64",
+        "remainder": "float64",
+    },
+)
+PROCESS_SUMMARY = Table(
+    "process_summary",
+    "One row: what a case is. case_kind: 'session' or 'day_states'; reason: 'sessions_ok', "
+    "'only_days' or 'shared_timestamps'; shared_share: share of the rows that share their timestamp "
+    "with another row of their session; discovery: 'pm4py', or why there is none.",
+    (),
+    {
+        "case_kind": "string",
+        "reason": "string",
+        "shared_share": "float64",
+        "cases": "int64",
+        "steps": "int64",
+        "variants": "int64",
+        "discovery": "string",
+    },
+)
+DIRECTLY_FOLLOWS = Table(
+    "directly_follows",
+    "Directly-follows graph: how often `target` comes right after `source` in a case. Null source: "
+    "the case starts with target; null target: the case ends with source.",
+    ("source", "target"),
+    {"source": "string?", "target": "string?", "n": "int64"},
+)
+VARIANTS = Table(
+    "variants",
+    "The most frequent sequences of steps; `steps` is a JSON list.",
+    ("steps",),
+    {"steps": "string", "length": "int64", "cases": "int64", "share": "float64"},
+)
+PATHS = Table(
+    "paths",
+    "Main paths for the Sankey: of the cases, how many go from `source` at position `step` to "
+    "`target` at `step + 1` (rare names folded into 'other', null target: the case ended).",
+    ("step", "source", "target"),
+    {"step": "int32", "source": "string", "target": "string?", "n": "int64"},
+)
+
+# --- features -----------------------------------------------------------------------------------
+DAILY = Table(
+    "daily",
+    "What happened to a user on a day, by side ('own', 'received') and event (rare ones folded into "
+    "'other'): rows, summed value, distinct actors.",
+    ("user_id", "day", "side", "event_name"),
+    {
+        "user_id": "id",
+        "day": "date",
+        "side": "string",
+        "event_name": "string",
+        "n": "int64",
+        "value": "float64",
+        "actors": "int64",
+    },
+)
+FEATURES = Table(
+    "features",
+    "The model's inputs. kind 'daily': a column of the daily panel; kind 'history': known at the "
+    "anchor day from before and including the window. measure: count, value, actors, or the name "
+    "of the history measure; lookback: days looked back (history only). label_en and label_ko are "
+    "for people.",
+    ("feature",),
+    {
+        "feature": "string",
+        "kind": "string",
+        "side": "string?",
+        "event_name": "string?",
+        "measure": "string",
+        "lookback": "int32?",
+        "label_en": "string",
+        "label_ko": "string",
+    },
+)
+FLAT_COLUMNS = Table(
+    "flat_columns",
+    "Columns of the flattened window: `feature` of FEATURES, on day `day_offset` (0 = anchor day, "
+    "-6 = oldest of seven; null for history).",
+    ("column",),
+    {
+        "column": "string",
+        "feature": "string",
+        "day_offset": "int32?",
+        "kind": "string",
+        "label_en": "string",
+        "label_ko": "string",
+    },
+)
+SPLITS = ("train", "validation", "calibration", "test", "purged", "open")
+WINDOWS = Table(
+    "windows",
+    "Eligible windows. user and anchor are the positions of user_id and anchor_day in the panel. "
+    "churned and sticker are null for open windows (and sticker where there is no such target). "
+    "split: one of SPLITS; 'validation' is the half of the validation users by which models are "
+    "chosen, 'calibration' the other half.",
+    ("user_id", "anchor_day"),
+    {
+        "user_id": "id",
+        "user": "int32",
+        "anchor_day": "date",
+        "anchor": "int32",
+        "closed": "bool",
+        "churned": "int8?",
+        "sticker": "int8?",
+        "split": "string",
+    },
+)
+UNSCORED = Table(
+    "unscored",
+    "Users who cannot be scored at the newest anchor, and why: 'not_active' (no own event in the "
+    "observation; last_day is their last own event).",
+    ("user_id",),
+    {"user_id": "id", "reason": "string", "last_day": "date?"},
+)
+
+# --- models: one set of tables per target -------------------------------------------------------
+PREDICTIONS = Table(
+    "predictions",
+    "One row per closed window, target and model: calibrated probability p of the evaluated model, "
+    "and what happened.",
+    ("user_id", "anchor_day", "target", "model"),
+    {
+        "user_id": "id",
+        "anchor_day": "date",
+        "split": "string",
+        "target": "string",
+        "model": "string",
+        "p": "float64",
+        "y": "int8",
+    },
+)
+LOG_ODDS = Table(
+    "log_odds",
+    "Uncalibrated log-odds of each model for every window, open ones too: one row per row of "
+    "WINDOWS, in its order, one column per model.",
+    (),
+    {},
+    open_columns=True,
+)
+EXPERIMENTS = Table(
+    "experiments",
+    "The small experiment over scalings and architectures, scored on validation.",
+    ("target", "scaling", "architecture"),
+    {
+        "target": "string",
+        "scaling": "string",
+        "architecture": "string",
+        "ap": "float64",
+        "auc": "float64",
+        "log_loss": "float64",
+        "epochs": "int32",
+        "seconds": "float64",
+        "chosen": "bool",
+    },
+)
+TRIALS = Table(
+    "trials",
+    "Bayesian search: every trial, its hyperparameters (JSON) and its AP on validation.",
+    ("target", "trial"),
+    {
+        "target": "string",
+        "trial": "int32",
+        "hyperparameters": "string",
+        "ap": "float64?",
+        "epochs": "int32?",
+        "seconds": "float64",
+        "chosen": "bool",
+    },
+)
+METRICS = Table(
+    "metrics",
+    "Metrics on the test windows with 95 % two-way bootstrap intervals. kind: network, baseline or "
+    "average; metric: base_rate, accuracy, ap, micro_ap, auc, brier, ece, ece_perfect, lift_10, "
+    "lift_20. validation_ap: AP on validation, by which `used` was chosen.",
+    ("target", "model", "metric"),
+    {
+        "target": "string",
+        "model": "string",
+        "kind": "string",
+        "metric": "string",
+        "value": "float64",
+        "low": "float64?",
+        "high": "float64?",
+        "validation_ap": "float64",
+        "used": "bool",
+    },
+)
+DIFFERENCES = Table(
+    "differences",
+    "AP of the used model minus AP of `versus` on test, paired two-way bootstrap over users and "
+    "anchors.",
+    ("target", "versus"),
+    {
+        "target": "string",
+        "used": "string",
+        "versus": "string",
+        "versus_kind": "string",
+        "difference": "float64",
+        "low": "float64",
+        "high": "float64",
+    },
+)
+DIFFERENCES_BY_ANCHOR = Table(
+    "differences_by_anchor",
+    "AP of the used model minus AP of the best baseline, test anchor by test anchor (null where one "
+    "class only).",
+    ("target", "anchor_day"),
+    {
+        "target": "string",
+        "anchor_day": "date",
+        "versus": "string",
+        "windows": "int64",
+        "difference": "float64?",
+    },
+)
+RELIABILITY = Table(
+    "reliability",
+    "Reliability on test in 10 equal-mass bins of the used model's p, with Wilson 95 % intervals.",
+    ("target", "model", "bin"),
+    {
+        "target": "string",
+        "model": "string",
+        "bin": "int32",
+        "windows": "int64",
+        "p_mean": "float64",
+        "y_mean": "float64",
+        "low": "float64",
+        "high": "float64",
+    },
+)
+TARGET_SUMMARY = Table(
+    "target_summary",
+    "One row per target: the used model, the best network (null without one), calibration method, "
+    "rank correlation of the refit with the evaluated model on the open windows, "
+    "and how often test has been evaluated in this run folder.",
+    ("target",),
+    {
+        "target": "string",
+        "used": "string",
+        "best_network": "string?",
+        "best_baseline": "string",
+        "calibration": "string",
+        "refit_spearman": "float64?",
+        "epochs": "int32?",
+        "test_evaluations": "int64",
+    },
+)
+SCORES = Table(
+    "scores",
+    "Calibrated probability of the refitted used model, for the open windows of the newest anchor.",
+    ("user_id", "target"),
+    {"user_id": "id", "anchor_day": "date", "target": "string", "p": "float64"},
+)
+
+# --- explain ------------------------------------------------------------------------------------
+COLLINEARITY = Table(
+    "collinearity",
+    "VIF removal on the flattened training windows: vif when the column was removed or, for a kept "
+    "one, at the end (null: constant, or a perfect combination of others); step: order of removal; "
+    "stands_for: the kept column with which a removed one correlates most.",
+    ("column",),
+    {
+        "column": "string",
+        "kept": "bool",
+        "reason": "string",  # kept, constant, perfect, vif
+        "vif": "float64?",
+        "step": "int32?",
+        "stands_for": "string?",
+        "correlation": "float64?",
+    },
+)
+SELECTION = Table(
+    "selection",
+    "Boruta-SHAP: decision 'accepted', 'tentative' or 'rejected', how many of `trials` the column "
+    "beat the best shadow, its mean importance and that of the best shadow.",
+    ("target", "column"),
+    {
+        "target": "string",
+        "column": "string",
+        "decision": "string",
+        "hits": "int32",
+        "trials": "int32",
+        "importance": "float64",
+        "shadow_max": "float64",
+    },
+)
+SURROGATES = Table(
+    "surrogates",
+    "What stands behind an explanation. how: 'surrogate' (LightGBM fitted to the model's "
+    "uncalibrated log-odds; fidelity on held-out users at test anchors) or 'direct' (the model "
+    "explains itself; fidelity null). explained: whether reasons are taken from it.",
+    ("target", "model"),
+    {
+        "target": "string",
+        "model": "string",
+        "how": "string",
+        "explained": "bool",
+        "columns": "int32",
+        "windows": "int64",
+        "users": "int64",
+        "r2": "float64?",
+        "spearman": "float64?",
+        "top_decile_overlap": "float64?",
+    },
+)
+IMPORTANCE = Table(
+    "importance",
+    "Mean |SHAP| in log-odds on test windows, and direction: Spearman correlation of the column's "
+    "value with its SHAP value (+: more of it, higher target; null for a constant).",
+    ("target", "model", "column"),
+    {
+        "target": "string",
+        "model": "string",
+        "column": "string",
+        "importance": "float64",
+        "direction": "float64?",
+        "rank": "int32",
+    },
+)
+SHAP_SAMPLE = Table(
+    "shap_sample",
+    "SHAP values of a sample of test windows for the most important columns, for the beeswarm.",
+    (),
+    {
+        "target": "string",
+        "model": "string",
+        "column": "string",
+        "value": "float64?",
+        "shap": "float64",
+    },
+)
+REASONS = Table(
+    "reasons",
+    "Up to three reasons per scored user and target: the columns that move the user's log-odds most "
+    "away from the average, with the value found and the average one, and a sentence.",
+    ("target", "user_id", "rank"),
+    {
+        "target": "string",
+        "user_id": "id",
+        "rank": "int32",
+        "column": "string",
+        "value": "float64",
+        "typical": "float64",
+        "contribution": "float64",
+        "sentence_en": "string",
+        "sentence_ko": "string",
+    },
+)
+
+# --- segments -----------------------------------------------------------------------------------
+SEGMENTS = ("priority", "other_churners", "rest")
+PRIORITY = Table(
+    "priority",
+    "The scored users at the newest anchor, best first. p_sticker is null without a sticker "
+    "target; then priority = p_churn. segment: one of SEGMENTS.",
+    ("user_id",),
+    {
+        "user_id": "id",
+        "anchor_day": "date",
+        "rank": "int64",
+        "segment": "string",
+        "p_churn": "float64",
+        "p_sticker": "float64?",
+        "priority": "float64",
+        "log_priority": "float64",
+    },
+)
+THRESHOLD = Table(
+    "threshold",
+    "One row: the method, the value of the priority threshold, what it was learned on, the p_churn "
+    "from which a user counts as likely to churn, and the sizes of the segments.",
+    (),
+    {
+        "method": "string",
+        "parameter": "float64",
+        "threshold": "float64",
+        "learned_on": "string",
+        "learned_windows": "int64",
+        "likely_churn": "float64",
+        "priority": "int64",
+        "other_churners": "int64",
+        "rest": "int64",
+    },
+)
+PROFILE = Table(
+    "profile",
+    "What the groups are compared on: one row per scored user, one column per variable.",
+    ("user_id",),
+    {"user_id": "id"},
+    open_columns=True,
+)
+COMPARISON = Table(
+    "comparison",
+    "The priority group against `versus` ('others' = everybody else, or 'other_churners'), "
+    "variable by variable, one row per user: Welch's t, its p and Benjamini-Hochberg q, Hedges' g "
+    "with interval, Mann-Whitney p beside it. circular: the variable enters the score. Statistics "
+    "are null where a group has fewer than two users or no variance.",
+    ("versus", "variable"),
+    {
+        "versus": "string",
+        "variable": "string",
+        "circular": "bool",
+        "n_priority": "int64",
+        "n_versus": "int64",
+        "mean_priority": "float64?",
+        "mean_versus": "float64?",
+        "difference": "float64?",
+        "difference_low": "float64?",
+        "difference_high": "float64?",
+        "t": "float64?",
+        "df": "float64?",
+        "p": "float64?",
+        "q": "float64?",
+        "hedges_g": "float64?",
+        "g_low": "float64?",
+        "g_high": "float64?",
+        "rank_p": "float64?",
+    },
+)

@@ -1,0 +1,43 @@
+"""The errors of tschurn on one page: who made the mistake decides the class and the exit code.
+
+A message is one sentence for the person who can mend it: which file, row, column or key, what was
+expected, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+
+class TschurnError(Exception):
+    """Any error that tschurn raises on purpose. Raised as itself only when the fault is ours."""
+
+    exit_code = 1
+
+
+class ContractError(TschurnError):
+    """A table broke its contract between two stages: a bug in tschurn, not in the user's data."""
+
+
+class UserError(TschurnError):
+    """The user can mend it. Never raised for a fault of ours."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """The experiment file is wrong: an unknown key, a wrong value, a file that is not TOML."""
+
+
+class LogError(UserError):
+    """The event log is wrong: missing, empty, without a column, with a value that cannot be read."""
+
+
+class TooShortError(UserError):
+    """The log is well formed but too short, or its targets too poor, for what was asked."""
+
+
+class RunFolderError(UserError):
+    """The run folder cannot be used: another run is in it, or its contents are damaged."""
+
+
+class MissingExtraError(UserError):
+    """An optional package was asked for that is not installed; the message names the extra."""

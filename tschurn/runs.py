@@ -1,0 +1,264 @@
+"""A run folder: stage results, each written whole or not at all, reused when nothing they rest on changed.
+
+    reports/<experiment>/<run>/
+      manifest.json              what was run, with what, how long each stage took
+      stages/<stage>/            tables (.parquet), arrays (.npy), other files; stage.json = its key
+
+A stage is computed into a folder beside its place and renamed when complete, so that what stands
+under a final name is whole. Its key is a hash of what it depends on: the keys of the stages before
+it, the parts of the configuration it reads, its source code and the versions of the libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tschurn.errors import ContractError, RunFolderError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from tschurn.contracts import Table
+
+PACKAGES = (
+    "tensorflow", "keras", "keras-tuner", "lightgbm", "shap", "BorutaShap", "statsmodels", "scipy", "scikit-learn",
+    "pm4py", "numpy", "pandas", "pyarrow", "duckdb", "ibis-framework", "plotly", "pydantic",
+)  # fmt: skip
+
+
+class StageFolder:
+    """The results of one stage: tables by contract, arrays and JSON by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, table: Table, frame: pd.DataFrame) -> None:
+        """Check a frame against its contract and write it as Parquet."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(table.check(frame), self.path / f"{table.name}.parquet", compression="zstd")
+
+    def read(self, table: Table) -> pd.DataFrame:
+        """A table of this stage as a pandas frame."""
+        import pandas as pd
+
+        return pd.read_parquet(self.table_path(table))
+
+    def has(self, table: Table) -> bool:
+        """Whether this stage has that table."""
+        return (self.path / f"{table.name}.parquet").exists()
+
+    def table_path(self, table: Table) -> Path:
+        """Where a table lies, for engines that read it themselves."""
+        path = self.path / f"{table.name}.parquet"
+        if not path.exists():
+            raise ContractError(f"stage {self.path.name} has no table {table.name}")
+        return path
+
+    def write_array(self, name: str, array: np.ndarray) -> None:
+        """Write an array as .npy; objects are refused, so that reading never unpickles."""
+        import numpy as np
+
+        np.save(self.path / f"{name}.npy", array, allow_pickle=False)
+
+    def read_array(self, name: str) -> np.ndarray:
+        """An array of this stage, memory-mapped."""
+        import numpy as np
+
+        return np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+class Run:
+    """One run folder.
+
+    Only one process may hold it at a time; `with Run(...)` takes and releases the lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stages = folder / "stages"
+        self.seconds: dict[str, float] = {}
+        self.reused: list[str] = []
+        self._keys: dict[str, str] = {}
+        self._lock: int | None = None
+
+    def __enter__(self) -> Run:
+        import fcntl
+
+        try:
+            self.stages.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR)
+        except OSError as error:
+            raise RunFolderError(f"{self.folder}: cannot be used as a run folder ({error.strerror})") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise RunFolderError(
+                f"{self.folder}: another run is at work in this folder; wait for it, or give this one its own name with --run NAME"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)  # closing releases the lock
+            self._lock = None
+
+    def stage(
+        self, name: str, inputs: Mapping[str, Any], after: Sequence[str], compute: Callable[[StageFolder], None]
+    ) -> StageFolder:
+        """The results of stage `name`: those that stand if its key is unchanged, else computed now.
+
+        inputs: what it depends on besides the stages in `after`, as JSON-able values.
+        """
+        self._keys[name] = key = _digest([name, inputs, [self._keys[a] for a in after]])
+        final = self.stages / name
+        if _key_of(final) == key:
+            self.reused.append(name)
+            self.seconds[name] = _note_of(final).get("seconds", 0.0)
+            return StageFolder(final)
+        partial = self.stages / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        started = time.perf_counter()
+        compute(StageFolder(partial))
+        self.seconds[name] = time.perf_counter() - started
+        note = {"key": key, "seconds": round(self.seconds[name], 3), "finished": _now()}
+        write_json(partial / "stage.json", note)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        return StageFolder(final)
+
+    def count(self, what: str) -> int:
+        """Raise a counter that outlives stage results (how often test was evaluated) and return it."""
+        path = self.folder / "counters.json"
+        counters = json.loads(path.read_text()) if path.exists() else {}
+        counters[what] = counters.get(what, 0) + 1
+        write_json(path, counters)
+        return counters[what]
+
+    def counters(self) -> dict[str, int]:
+        """All counters of this folder."""
+        path = self.folder / "counters.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def write_manifest(self, experiment: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+        """manifest.json: configuration, versions, commit, seed, data, times, peak memory."""
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        write_json(
+            self.folder / "manifest.json",
+            {
+                "experiment": experiment,
+                "versions": versions(),
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "commit": _commit(),
+                "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
+                "reused": self.reused,
+                "peak_memory_mib": round(peak / 1024),
+                "counters": self.counters(),
+                "finished": _now(),
+                **extra,
+            },
+        )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the final name only when the block ends well."""
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON (UTF-8, stable order as given, no NaN), whole or not at all."""
+    with writing(path) as beside:
+        beside.write_text(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False, default=str), encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide results, as installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def source_digest(*packages: str) -> str:
+    """A hash of the source files of some of tschurn's packages or modules, by name."""
+    root = Path(__file__).parent
+    files = sorted(
+        file
+        for name in packages
+        for file in ((root / name).rglob("*") if (root / name).is_dir() else [root / f"{name}.py"])
+        if file.suffix in {".py", ".toml", ".html", ".css", ".js", ".j2"}
+    )
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """What identifies input files without reading them whole: size, time of change, hash of both ends."""
+    ends = 1 << 20
+    prints = []
+    for path in sorted(paths):
+        size = path.stat().st_size
+        digest = hashlib.blake2b(digest_size=16)
+        with path.open("rb") as file:
+            digest.update(file.read(ends))
+            file.seek(max(size - ends, 0))
+            digest.update(file.read(ends))
+        prints.append({"path": str(path), "size": size, "changed_ns": path.stat().st_mtime_ns, "ends": digest.hexdigest()})
+    return prints
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def _note_of(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "stage.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _key_of(folder: Path) -> str | None:
+    return _note_of(folder).get("key")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that tschurn runs from, if it is one."""
+    head = Path(__file__).parent.parent / ".git" / "HEAD"
+    try:
+        text = head.read_text().strip()
+        return text if not text.startswith("ref: ") else (head.parent / text[5:]).read_text().strip()
+    except OSError:
+        return None
