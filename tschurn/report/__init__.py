@@ -1,0 +1,43 @@
+"""The run's tables → one HTML file that needs nothing else, and report.json.
+
+summary decides every number, figures draws, render places. Import is cheap: pandas, Plotly and
+Jinja2 are loaded when a report is built.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from tschurn.config import Experiment
+
+
+def build(
+    tables: Mapping[str, pd.DataFrame],
+    notes: Sequence[str],
+    experiment: Experiment,
+    manifest: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """Tables by the names of contracts.py → folder/index.html and folder/report.json, each whole or not at all.
+
+    Any table may be absent or empty, and any per-target table may lack a target: the report then says
+    why there is nothing to show. notes: codes of what the run wants to say (texts/*.toml, [notes];
+    unknown ones are ignored). manifest: may hold "data", "versions" and "commit". Same arguments, same bytes.
+    """
+    from tschurn.report.figures import draw
+    from tschurn.report.render import Texts, page
+    from tschurn.report.summary import summarise
+    from tschurn.runs import write_json, writing
+
+    summary = summarise(tables, notes, experiment, manifest)
+    texts = Texts.load(experiment.experiment.language)
+    html = page(summary, draw(tables, summary, texts), texts)
+    write_json(folder / "report.json", summary)
+    with writing(folder / "index.html") as beside:
+        beside.write_text(html, encoding="utf-8", newline="\n")

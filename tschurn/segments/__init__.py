@@ -1,0 +1,47 @@
+"""SCORES + PREDICTIONS + PROFILE → PRIORITY, THRESHOLD, COMPARISON: who first, and how they differ.
+
+`priority` ranks the scored users and cuts the list, `comparison` tests how the priority group
+differs from the others, `export` writes the lists that people work with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from tschurn.config import Experiment
+
+# What is computed from the probabilities: the groups differ in it because they were cut by it.
+SCORE_VARIABLES = ("p_churn", "p_sticker", "priority", "log_priority")
+
+
+def segment(
+    scores: pd.DataFrame,
+    predictions: pd.DataFrame,
+    used: Mapping[str, str],
+    profile: pd.DataFrame,
+    experiment: Experiment,
+) -> dict[str, pd.DataFrame]:
+    """SCORES + PREDICTIONS of all models + PROFILE → the tables "priority", "threshold", "comparison".
+
+    used: target → name of the model that is used; only its predictions are looked at. Raises
+    ContractError when the targets, or the profile, are of different users.
+    """
+    from tschurn.segments import comparison, priority
+
+    of_used = predictions[predictions["model"] == predictions["target"].map(used)]
+    threshold = priority.learn_threshold(of_used, scores, experiment)
+    table = priority.priority_table(scores, threshold.value, experiment)
+    by_user = table.set_index("user_id")
+    own = [name for name in SCORE_VARIABLES if name != "p_sticker" or table["p_sticker"].notna().any()]
+    variables = profile.drop(columns=list(SCORE_VARIABLES), errors="ignore").set_index("user_id")
+    variables = variables.assign(**{name: by_user[name] for name in own}).reset_index()
+    return {
+        "priority": table,
+        "threshold": priority.threshold_table(threshold, table, experiment),
+        "comparison": comparison.compare(variables, by_user["segment"], set(SCORE_VARIABLES)),
+    }

@@ -1,0 +1,487 @@
+"""The run's tables → one plain dict with every number of the report (also report.json); no NaN, null instead."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tschurn import contracts
+from tschurn.contracts import SEGMENTS, SPLITS
+
+if TYPE_CHECKING:
+    from tschurn.config import Experiment
+
+CONTRACTS = {table.name: table for table in vars(contracts).values() if isinstance(table, contracts.Table)}
+TARGETS = ("churn", "sticker")
+METRIC_NAMES = (
+    "base_rate", "accuracy", "ap", "micro_ap", "auc", "brier", "ece", "ece_perfect", "lift_10", "lift_20",
+)  # fmt: skip
+# From this R² of a surrogate to the model's log-odds on, its explanation counts as the model's.
+RELIABLE_R2 = 0.8
+# |Spearman| between value and SHAP value under which a column has no one direction.
+MIXED_DIRECTION = 0.1
+SIGNIFICANT_Q = 0.05
+EVENTS_SHOWN, VARIANTS_SHOWN, USERS_SHOWN, COLUMNS_SHOWN = 40, 10, 20, 15
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def summarise(
+    tables: Tables, notes: Sequence[str], experiment: Experiment, manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Tables of a run → the report's numbers, as values that JSON knows; absent tables count as empty."""
+    labels = _labels(tables, experiment.experiment.language)
+    log = _first(table_of(tables, "log_summary"))
+    targets = {t: found for t in TARGETS if (found := _target(tables, t))}
+    surrogates = {t: found for t in TARGETS if (found := _surrogate(tables, t))}
+    result = {
+        "experiment": experiment.experiment.name,
+        "language": experiment.experiment.language,
+        "rows": log.get("rows_read", 0),
+        "users": log.get("users", 0),
+        "windows": _window_counts(tables),
+        "targets": targets,
+        "surrogates": surrogates,
+        "segments": _segment_counts(tables),
+        "notes": list(dict.fromkeys(notes)),
+        "no_sticker": _why_no_sticker(targets, notes, experiment),
+        "setting": _setting(experiment),
+        "log": log,
+        "filters": _records(table_of(tables, "filters")),
+        "events": _events(tables),
+        "seasonality": _seasonality(tables),
+        "process": _process(tables),
+        "splits": _splits(tables),
+        "experiments": _records(table_of(tables, "experiments")),
+        "search": {t: found for t in TARGETS if (found := _search(tables, t))},
+        "by_anchor": {t: found for t in TARGETS if (found := _by_anchor(tables, t))},
+        "collinearity": _collinearity(tables, labels),
+        "selection": _selection(tables),
+        "explanations": {t: found for t in TARGETS if (found := _explanations(tables, t, labels))},
+        "group": _group(tables),
+        "comparison": _comparison(tables, labels),
+        "list": _list(tables, experiment.experiment.language),
+        "unscored": _unscored(tables),
+        "labels": {},
+        "reproduce": _reproduce(experiment, manifest),
+    }
+    result["labels"] = {c: labels[c] for c in sorted(_columns_named(result)) if c in labels}
+    return _plain(result)
+
+
+def table_of(tables: Tables, name: str, target: str | None = None) -> pd.DataFrame:
+    """A table by name, empty with the contract's columns where the run has none; or its rows of one target."""
+    frame = tables.get(name)
+    if frame is None:
+        frame = pd.DataFrame({column: [] for column in CONTRACTS[name].columns})
+    return frame if target is None else frame[frame["target"] == target]
+
+
+# --- the data -------------------------------------------------------------------------------------
+def _events(tables: Tables) -> dict[str, Any]:
+    events = table_of(tables, "event_names").sort_values(
+        ["rows", "side", "event_name"], ascending=[False, True, True], kind="stable"
+    )
+    return {"kinds": len(events), "shown": _records(events.head(EVENTS_SHOWN))}
+
+
+def _seasonality(tables: Tables) -> list[dict[str, Any]]:
+    """Strength of trend and season per series: 1 − Var(remainder) / Var(component + remainder), at least 0
+    (Wang, Smith and Hyndman 2006)."""
+    rows = []
+    for series, part in table_of(tables, "seasonality").groupby("series", sort=True):
+        strength = {}
+        for component in ("trend", "seasonal"):
+            whole = float(np.var(part[component] + part["remainder"]))
+            strength[component] = max(0.0, 1 - float(np.var(part["remainder"])) / whole) if whole > 0 else None
+        rows.append({"series": series, "mean": part["observed"].mean(), "strength": strength, "days": len(part)})
+    return rows
+
+
+def _process(tables: Tables) -> dict[str, Any] | None:
+    about = _first(table_of(tables, "process_summary"))
+    if not about:
+        return None
+    variants = table_of(tables, "variants").sort_values(["cases", "steps"], ascending=[False, True], kind="stable")
+    shown = _records(variants.head(VARIANTS_SHOWN))
+    for row in shown:
+        row["steps"] = _json(row["steps"], [row["steps"]])
+    return about | {"shown": shown, "shown_share": float(variants["share"].head(VARIANTS_SHOWN).sum())}
+
+
+def _window_counts(tables: Tables) -> dict[str, int]:
+    counts = table_of(tables, "windows")["split"].value_counts()
+    return {split: int(counts.get(split, 0)) for split in SPLITS}
+
+
+def _splits(tables: Tables) -> list[dict[str, Any]]:
+    windows = table_of(tables, "windows")
+    rows = []
+    for split in SPLITS:
+        part = windows[windows["split"] == split]
+        row: dict[str, Any] = {
+            "split": split,
+            "windows": len(part),
+            "users": part["user_id"].nunique(),
+            "anchors": part["anchor_day"].nunique(),
+            "first": part["anchor_day"].min() if len(part) else None,
+            "last": part["anchor_day"].max() if len(part) else None,
+        }
+        row |= {rate: pd.to_numeric(part[rate]).astype("float64").mean() for rate in ("churned", "sticker")}
+        rows.append(row)
+    return rows
+
+
+# --- the models -----------------------------------------------------------------------------------
+def _target(tables: Tables, target: str) -> dict[str, Any] | None:
+    metrics = table_of(tables, "metrics", target)
+    if metrics.empty:
+        return None
+    about = _first(table_of(tables, "target_summary", target))
+    models = _models(metrics)
+    used = next((m["name"] for m in models if m["used"]), about.get("used"))
+    best = models[0]
+    rival = _rival(models, used, about)
+    reliability = table_of(tables, "reliability", target)
+    return {
+        "used": used,
+        "models": models,
+        "winner": {"name": best["name"], "kind": best["kind"], "ap": best["ap"], "is_used": best["used"]},
+        "rival": rival,
+        "verdict": _verdict(tables, target, models, used, rival),
+        "reliability": _records(reliability[reliability["model"] == used].sort_values("bin")),
+        "differences": _records(table_of(tables, "differences", target).sort_values("versus")),
+        **{k: about.get(k) for k in ("best_network", "best_baseline", "calibration", "refit_spearman", "epochs")},
+        "test_evaluations": about.get("test_evaluations"),
+    }
+
+
+def _models(metrics: pd.DataFrame) -> list[dict[str, Any]]:
+    """METRICS of one target → one dict per model, the highest AP on test first."""
+    models = []
+    for name, part in metrics.groupby("model", sort=True):
+        by = part.set_index("metric")
+        one: dict[str, Any] = {"name": name, **{k: part[k].iloc[0] for k in ("kind", "used", "validation_ap")}}
+        one["used"] = bool(one["used"])
+        one |= {m: by["value"].get(m) for m in METRIC_NAMES}
+        one["intervals"] = {m: {"low": by["low"][m], "high": by["high"][m]} for m in METRIC_NAMES if m in by.index}
+        models.append(one)
+    return sorted(models, key=lambda m: (-_number(m["ap"], -1.0), m["name"]))
+
+
+def _rival(models: list[dict[str, Any]], used: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The model that the used one is held against: the best baseline; for a baseline, the best network."""
+    others = {m["name"]: m for m in models if m["name"] != used}
+    kind = next((m["kind"] for m in models if m["name"] == used), "baseline")
+    wanted = about.get("best_network") if kind == "baseline" else about.get("best_baseline")
+    if wanted not in others:
+        pool = [m for m in others.values() if m["kind"] == "baseline"] or list(others.values())
+        if not pool:
+            return None
+        wanted = max(pool, key=lambda m: (_number(m["validation_ap"], -1.0), m["name"]))["name"]
+    return {k: others[wanted][k] for k in ("name", "kind", "ap", "auc")}
+
+
+def _verdict(
+    tables: Tables, target: str, models: list[dict[str, Any]], used: str, rival: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Which model wins on test and whether by more than noise, as a code of texts [verdict] with its numbers.
+
+    More than noise: the 95 % interval of the paired difference excludes 0.
+    """
+    kind = next((m["kind"] for m in models if m["name"] == used), "baseline")
+    if rival is None:
+        return {"code": "alone", "used": used, "used_kind": kind, "more_than_noise": False}
+    table = table_of(tables, "differences", target)
+    row = _first(table[(table["used"] == used) & (table["versus"] == rival["name"])])
+    low, high = _number(row.get("low"), math.nan), _number(row.get("high"), math.nan)
+    if math.isnan(low) or math.isnan(high):
+        outcome = "unknown"
+    else:
+        outcome = "ahead" if low > 0 else "behind" if high < 0 else "level"
+    if kind != "baseline":
+        group = "learned"
+    else:
+        group = "plain" if rival["kind"] != "baseline" else "only_plain"
+    return {
+        "code": f"{group}_{outcome}",
+        "used": used,
+        "used_kind": kind,
+        "versus": rival["name"],
+        "versus_kind": rival["kind"],
+        "more_than_noise": outcome in ("ahead", "behind"),
+        **{k: row.get(k) for k in ("difference", "low", "high")},
+    }
+
+
+def _search(tables: Tables, target: str) -> dict[str, Any] | None:
+    trials = table_of(tables, "trials", target).sort_values("trial")
+    if trials.empty:
+        return None
+    done = trials[trials["ap"].notna()]
+    chosen = _first(trials[trials["chosen"].astype(bool)])
+    return {
+        "trials": len(trials),
+        "failed": len(trials) - len(done),
+        "best_ap": done["ap"].max(),
+        "median_ap": done["ap"].median(),
+        "chosen": {"trial": chosen["trial"], "ap": chosen["ap"], "settings": _json(chosen["hyperparameters"], {})}
+        if chosen
+        else None,
+    }
+
+
+def _by_anchor(tables: Tables, target: str) -> dict[str, Any] | None:
+    rows = table_of(tables, "differences_by_anchor", target).sort_values("anchor_day")
+    if rows.empty:
+        return None
+    found = rows[rows["difference"].notna()]
+    return {
+        "versus": rows["versus"].iloc[0],
+        "anchors": len(found),
+        "ahead": int((found["difference"] > 0).sum()),
+        "rows": _records(rows),
+    }
+
+
+# --- why ------------------------------------------------------------------------------------------
+def _collinearity(tables: Tables, labels: Mapping[str, str]) -> dict[str, Any]:
+    table = table_of(tables, "collinearity")
+    removed = table[~table["kept"].astype(bool)].sort_values(["step", "column"], na_position="first", kind="stable")
+    reasons = removed["reason"].value_counts()
+    rows = _records(removed)
+    for row in rows:
+        row["label"] = labels.get(row["column"], row["column"])
+        row["stands_for_label"] = labels.get(row["stands_for"], row["stands_for"])
+    return {
+        "columns": len(table),
+        "kept": len(table) - len(removed),
+        "removed": {r: int(reasons.get(r, 0)) for r in ("constant", "perfect", "vif")},
+        "rows": rows,
+    }
+
+
+def _selection(tables: Tables) -> dict[str, Any]:
+    result = {}
+    for target in TARGETS:
+        table = table_of(tables, "selection", target)
+        if len(table):
+            counts = table["decision"].value_counts()
+            decisions = {d: int(counts.get(d, 0)) for d in ("accepted", "tentative", "rejected")}
+            result[target] = {"columns": len(table), "trials": table["trials"].max(), **decisions}
+    return result
+
+
+def _surrogate(tables: Tables, target: str) -> dict[str, Any] | None:
+    """The surrogate to report: the one that reasons are taken from, else that of another model."""
+    rows = table_of(tables, "surrogates", target)
+    rows = rows[rows["how"] == "surrogate"].sort_values(["explained", "model"], ascending=[False, True], kind="stable")
+    return _judged(_first(rows)) if len(rows) else None
+
+
+def _judged(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of SURROGATES, with whether its fidelity carries an explanation; null for a direct one."""
+    r2 = _number(row["r2"], math.nan)
+    reliable = None if row["how"] == "direct" else bool(r2 >= RELIABLE_R2)
+    return {k: v for k, v in row.items() if k != "target"} | {"reliable": reliable}
+
+
+def _explanations(tables: Tables, target: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The explained models of a target, the one that reasons are taken from first, with their columns."""
+    importance = table_of(tables, "importance", target)
+    standing = table_of(tables, "surrogates", target).sort_values(
+        ["explained", "model"], ascending=[False, True], kind="stable"
+    )
+    result = []
+    for row in _records(standing):
+        columns = importance[importance["model"] == row["model"]].sort_values(["rank", "column"], kind="stable")
+        shown = _records(columns.head(COLUMNS_SHOWN)[["column", "importance", "direction", "rank"]])
+        for one in shown:
+            one["label"] = labels.get(one["column"], one["column"])
+            direction = _number(one["direction"], 0.0)
+            one["effect"] = "mixed" if abs(direction) < MIXED_DIRECTION else "raises" if direction > 0 else "lowers"
+        result.append(_judged(row) | {"shown": shown})
+    return result
+
+
+# --- the priority group ---------------------------------------------------------------------------
+def _segment_counts(tables: Tables) -> dict[str, int]:
+    counts = table_of(tables, "priority")["segment"].value_counts()
+    return {segment: int(counts.get(segment, 0)) for segment in SEGMENTS}
+
+
+def _group(tables: Tables) -> dict[str, Any]:
+    """Scored users, means per segment, and the threshold."""
+    scored = table_of(tables, "priority")
+    means = {}
+    for segment in (*SEGMENTS, "all"):
+        part = scored if segment == "all" else scored[scored["segment"] == segment]
+        means[segment] = {
+            "users": len(part),
+            "share": len(part) / len(scored) if len(scored) else None,
+            **{p: pd.to_numeric(part[p]).astype("float64").mean() for p in ("p_churn", "p_sticker", "priority")},
+        }
+    return {
+        "scored": len(scored),
+        "unscored": len(table_of(tables, "unscored")),
+        "anchor_day": scored["anchor_day"].max() if len(scored) else None,
+        "means": means,
+        "threshold": _first(table_of(tables, "threshold")) or None,
+    }
+
+
+def _comparison(tables: Tables, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Per comparison group: the variables, the largest |Hedges' g| first, and how many differ."""
+    result = {}
+    table = table_of(tables, "comparison")
+    for versus in ("others", "other_churners"):
+        part = table[table["versus"] == versus]
+        if part.empty:
+            continue
+        part = part.assign(size=part["hedges_g"].abs()).sort_values(
+            ["size", "variable"], ascending=[False, True], na_position="last", kind="stable"
+        )
+        rows = _records(part.drop(columns=["size", "versus"]))
+        for row in rows:
+            row["label"] = labels.get(row["variable"], row["variable"])
+            row["significant"] = None if _number(row["q"], None) is None else bool(row["q"] < SIGNIFICANT_Q)
+        free = part[~part["circular"].astype(bool)]
+        result[versus] = {
+            "n_priority": part["n_priority"].max(),
+            "n_versus": part["n_versus"].max(),
+            "variables": len(part),
+            "circular": len(part) - len(free),
+            "differing": int((free["q"] < SIGNIFICANT_Q).sum()),
+            "tested": int(free["q"].notna().sum()),
+            "rows": rows,
+        }
+    return result
+
+
+def _list(tables: Tables, language: str) -> list[dict[str, Any]]:
+    """The first users of the list with their reasons per target."""
+    first = table_of(tables, "priority").sort_values("rank", kind="stable").head(USERS_SHOWN)
+    reasons = table_of(tables, "reasons")
+    reasons = reasons[reasons["user_id"].isin(first["user_id"])].sort_values(["target", "rank"], kind="stable")
+    by_user = {key: list(part[f"sentence_{language}"]) for key, part in reasons.groupby(["user_id", "target"])}
+    rows = _records(first.drop(columns="anchor_day"))
+    for row in rows:
+        row["reasons"] = {t: by_user[row["user_id"], t] for t in TARGETS if (row["user_id"], t) in by_user}
+    return rows
+
+
+def _unscored(tables: Tables) -> list[dict[str, Any]]:
+    groups = table_of(tables, "unscored").groupby("reason", sort=True)
+    return [
+        {"reason": r, "users": len(p), "last_day": max((d for d in p["last_day"] if not pd.isna(d)), default=None)}
+        for r, p in groups
+    ]
+
+
+# --- the run --------------------------------------------------------------------------------------
+def _why_no_sticker(targets: Mapping[str, Any], notes: Sequence[str], experiment: Experiment) -> str | None:
+    """Code of why there is no sticker model, null where there is one."""
+    if "sticker" in targets:
+        return None
+    if experiment.targets.sticker is None:
+        return "no_sticker_target"
+    return next((n for n in ("sticker_never", "sticker_one_class") if n in notes), "sticker_missing")
+
+
+def _setting(experiment: Experiment) -> dict[str, Any]:
+    sticker = experiment.targets.sticker
+    return {
+        **experiment.windows.model_dump(),
+        "timezone": experiment.log.timezone,
+        "drop_duplicates": experiment.log.drop_duplicates,
+        "split": experiment.split.kind,
+        "test_share": experiment.split.test_share,
+        "history": experiment.features.history,
+        "selector": experiment.explain.selector,
+        "vif_limit": experiment.explain.vif_limit,
+        "activity_events": experiment.targets.churn.events,
+        "sticker_events": sticker.events if sticker else None,
+        "sticker_side": sticker.side if sticker else None,
+        "seed": experiment.experiment.seed,
+    }
+
+
+def _reproduce(experiment: Experiment, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Seed, commit, versions, the data's files (names, not places) and the configuration."""
+    config = experiment.model_dump(mode="json")
+    if config["log"]["path"]:
+        config["log"]["path"] = PurePath(config["log"]["path"]).name
+    data = manifest.get("data") or []
+    files = [
+        {k: PurePath(str(f[k])).name if k == "path" else f[k] for k in ("path", "size", "ends") if k in f}
+        for f in ([data] if isinstance(data, Mapping) else data)
+        if isinstance(f, Mapping)
+    ]
+    return {
+        "seed": experiment.experiment.seed,
+        "commit": manifest.get("commit"),
+        "versions": dict(manifest.get("versions") or {}),
+        "data": files,
+        "config": config,
+    }
+
+
+# --- values ---------------------------------------------------------------------------------------
+def _labels(tables: Tables, language: str) -> dict[str, str]:
+    """Names of features and flattened columns → what people call them."""
+    labels: dict[str, str] = {}
+    for name, key in (("features", "feature"), ("flat_columns", "column")):
+        frame = table_of(tables, name)
+        labels |= dict(zip(frame[key].astype(str), frame[f"label_{language}"].astype(str), strict=True))
+    return labels
+
+
+def _columns_named(result: Mapping[str, Any]) -> set[str]:
+    """The columns that the report's explanations name."""
+    return {c["column"] for models in result["explanations"].values() for m in models for c in m["shown"]}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+
+
+def _first(frame: pd.DataFrame) -> dict[str, Any]:
+    return _records(frame.head(1))[0] if len(frame) else {}
+
+
+def _number(value: Any, missing: Any) -> Any:
+    """A finite number, or `missing`."""
+    return missing if value is None or pd.isna(value) else float(value)
+
+
+def _json(text: str, otherwise: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return otherwise
+
+
+def _plain(value: Any) -> Any:
+    """Anything above → what JSON knows: numpy scalars unwrapped, days as ISO text, NaN and infinity null."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, str) or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Iterable):
+        return [_plain(v) for v in value]
+    if pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, pd.Timestamp | date):
+        return value.isoformat()[:10]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

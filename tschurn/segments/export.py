@@ -1,0 +1,98 @@
+"""PRIORITY + REASONS + PROFILE → priority_group.csv, scores.csv: the lists that people work with.
+
+The files open in a spreadsheet with a double click: UTF-8 with a byte order mark, so that Korean is
+read as Korean, and no text of the log can become a formula.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tschurn.runs import writing
+
+if TYPE_CHECKING:
+    from tschurn.config import Experiment
+
+GROUP_FILE, SCORES_FILE = "priority_group.csv", "scores.csv"
+REASONS_SHOWN = 3
+SEGMENT_NAMES = {
+    "en": {"priority": "priority", "other_churners": "other churners", "rest": "rest"},
+    "ko": {"priority": "관리우선대상군", "other_churners": "일반이탈군", "rest": "그 외"},
+}
+# Of the profile, what a caller wants to know before the call; shown where the profile has it.
+FACTS = ("recency", "tenure")
+# OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
+# blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
+FORMULA = r"^[\x00-\x1f\x7f]|^[ \u00a0\u3000\ufeff]*[=+\-@＝＋－＠]"
+
+
+def write_lists(
+    folder: Path,
+    priority: pd.DataFrame,
+    reasons: pd.DataFrame | None,
+    profile: pd.DataFrame,
+    experiment: Experiment,
+) -> dict[str, Path]:
+    """PRIORITY + REASONS + PROFILE → the two files in `folder`; file name → path."""
+    everybody = list_table(priority, reasons, profile, experiment)
+    group = everybody[(priority["segment"] == "priority").to_numpy()]
+    paths = {GROUP_FILE: folder / GROUP_FILE, SCORES_FILE: folder / SCORES_FILE}
+    write_csv(group, paths[GROUP_FILE])
+    write_csv(everybody, paths[SCORES_FILE])
+    return paths
+
+
+def list_table(
+    priority: pd.DataFrame, reasons: pd.DataFrame | None, profile: pd.DataFrame, experiment: Experiment
+) -> pd.DataFrame:
+    """PRIORITY + REASONS + PROFILE → one row per user for people, in the order of PRIORITY.
+
+    Columns: user_id, rank, segment (in the experiment's language), p_churn, p_sticker, priority,
+    log_priority, reason_1 to reason_3 (why the user is likely to leave; empty without a reason), then
+    what the profile has of FACTS. The columns are the same in both languages.
+    """
+    language = experiment.experiment.language
+    columns = ["user_id", "rank", "segment", "p_churn", "p_sticker", "priority", "log_priority"]
+    table = priority[columns].reset_index(drop=True)
+    table["segment"] = table["segment"].map(SEGMENT_NAMES[language]).astype("str")
+    sentences = _sentences(reasons, f"sentence_{language}")
+    facts = profile.set_index("user_id")[[fact for fact in FACTS if fact in profile.columns]]
+    users = table["user_id"]
+    return pd.concat([table, *(part.reindex(users).reset_index(drop=True) for part in (sentences, facts))], axis="columns")
+
+
+def _sentences(reasons: pd.DataFrame | None, sentence: str) -> pd.DataFrame:
+    """REASONS → user_id (index) → reason_1 to reason_3: the sentences of the churn target."""
+    names = {rank: f"reason_{rank}" for rank in range(1, REASONS_SHOWN + 1)}
+    if reasons is None:
+        return pd.DataFrame(columns=list(names.values()), dtype="str")
+    churn = reasons[reasons["target"] == "churn"]
+    wide = churn.pivot(index="user_id", columns="rank", values=sentence)
+    return wide.reindex(columns=list(names)).rename(columns=names).rename_axis(columns=None).astype("str")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """A frame → a CSV file for a spreadsheet, whole or not at all.
+
+    UTF-8 with byte order mark, lines ended by CR LF, six significant digits, nothing for null.
+    Text that could be run as a formula gets an apostrophe before it; numbers stay numbers.
+    """
+    safe = frame.infer_objects().apply(lambda column: _without_formulas(column) if _is_text(column) else column)
+    safe.columns = _without_formulas(pd.Series(list(frame.columns), dtype="str")).to_list()
+    with writing(path) as beside:
+        safe.to_csv(beside, index=False, encoding="utf-8-sig", lineterminator="\r\n", float_format="%.6g")
+
+
+def _is_text(column: pd.Series) -> bool:
+    types = pd.api.types
+    return not (types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column))
+
+
+def _without_formulas(column: pd.Series) -> pd.Series:
+    """A column of text → the same with an apostrophe before whatever could be run as a formula."""
+    text = column.astype("str")
+    risky = text.str.contains(FORMULA, regex=True).fillna(False).astype(bool)
+    return text.where(~risky, "'" + text)
