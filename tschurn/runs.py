@@ -93,6 +93,7 @@ class Run:
         self.seconds: dict[str, float] = {}
         self.reused: list[str] = []
         self._keys: dict[str, str] = {}
+        self._started: dict[str, float] = {}
         self._lock: int | None = None
 
     def __enter__(self) -> Run:
@@ -119,29 +120,42 @@ class Run:
             self._lock = None
 
     def stage(
-        self, name: str, inputs: Mapping[str, Any], after: Sequence[str], compute: Callable[[StageFolder], None]
-    ) -> StageFolder:
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        after: Sequence[str],
+        compute: Callable[[StageFolder], None],
+        deferred: bool = False,
+    ) -> StageFolder | None:
         """The results of stage `name`: those that stand if its key is unchanged, else computed now.
 
-        inputs: what it depends on besides the stages in `after`, as JSON-able values.
+        inputs: what it depends on besides the stages in `after`, as JSON-able values. With
+        `deferred`, compute only learns the folder to fill, and `finish` completes the stage; → None.
         """
         self._keys[name] = key = _digest([name, inputs, [self._keys[a] for a in after]])
         final = self.stages / name
-        if _key_of(final) == key:
+        if _note_of(final).get("key") == key:
             self.reused.append(name)
             self.seconds[name] = _note_of(final).get("seconds", 0.0)
             return StageFolder(final)
-        partial = self.stages / f".{name}.partial"
+        partial = self._partial(name)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        started = time.perf_counter()
+        self._started[name] = time.perf_counter()
         compute(StageFolder(partial))
-        self.seconds[name] = time.perf_counter() - started
-        note = {"key": key, "seconds": round(self.seconds[name], 3), "finished": _now()}
-        write_json(partial / "stage.json", note)
+        return None if deferred else self.finish(name)
+
+    def finish(self, name: str) -> StageFolder:
+        """Give a computed stage its key and its final name."""
+        self.seconds[name] = time.perf_counter() - self._started[name]
+        partial, final = self._partial(name), self.stages / name
+        write_json(partial / "stage.json", {"key": self._keys[name], "seconds": round(self.seconds[name], 3), "finished": _now()})
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         return StageFolder(final)
+
+    def _partial(self, name: str) -> Path:
+        return self.stages / f".{name}.partial"
 
     def count(self, what: str) -> int:
         """Raise a counter that outlives stage results (how often test was evaluated) and return it."""
@@ -244,10 +258,6 @@ def _note_of(folder: Path) -> dict[str, Any]:
         return json.loads((folder / "stage.json").read_text())
     except (OSError, ValueError):
         return {}
-
-
-def _key_of(folder: Path) -> str | None:
-    return _note_of(folder).get("key")
 
 
 def _now() -> str:

@@ -1,0 +1,261 @@
+"""Model + windows → why: COLLINEARITY, SELECTION, SURROGATES, IMPORTANCE, SHAP_SAMPLE, REASONS.
+
+`explain` runs the steps in order; each is a module of its own. Nothing heavy is imported before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from tschurn.contracts import Progress, Windows, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from tschurn.config import Experiment
+
+# Windows that are enough for each step, drawn at random where there are more.
+CORRELATION_ROWS = 20_000
+FIT_ROWS = 100_000
+SHAP_ROWS = 3_000
+# Windows whose flat matrix is in memory at once while columns are picked from it.
+BLOCK = 8_192
+STEPS = 5
+
+
+class DirectExplainer(Protocol):
+    """A model that explains itself, exactly."""
+
+    columns: list[str]  # names in FLAT_COLUMNS
+
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """[n × its columns] → SHAP values [n × its columns] in log-odds."""
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """One model with what explains it."""
+
+    model: str
+    columns: list[str]
+    contributions: object  # matrix of these columns → SHAP values
+    row: dict  # of SURROGATES
+
+
+def explain(
+    windows: Windows,
+    log_odds: pd.DataFrame,
+    *,
+    target: Literal["churn", "sticker"],
+    label: str,
+    used: str,
+    best_network: str | None,
+    direct: DirectExplainer | None,
+    score_rows: np.ndarray,
+    experiment: Experiment,
+    collinearity: pd.DataFrame | None = None,
+    progress: Progress = silent,
+) -> dict[str, pd.DataFrame]:
+    """Windows and each model's LOG_ODDS (row by row) → the stage's tables of one target, by name.
+
+    label: the column of WINDOWS with what happened. score_rows: positions in windows.index of the
+    windows to give reasons for. collinearity: the table of an earlier call; it does not depend on
+    the target.
+
+    1. Collinear columns go (training windows). 2. Boruta-SHAP keeps, of the rest, those that carry
+    more than chance (training windows). 3. The used model explains itself where it can (`direct`);
+    else, and for the best network, a surrogate is fitted on the kept columns and the windows before
+    test, with its fidelity on held-out users at test anchors. 4. Importance and a sample of SHAP
+    values on test windows. 5. Reasons for score_rows, from the used model's explanation only.
+
+    In "surrogates", windows and users are those of test that the fidelity, or for a direct
+    explanation the importance, was measured on. Raises MissingExtraError if the experiment asks for
+    the package BorutaShap and it is not installed.
+    """
+    import pandas as pd
+
+    from tschurn.explain import collinearity as vif
+
+    seed, threads = experiment.experiment.seed, experiment.run.threads
+    source = _FlatWindows(windows, seed)
+    train = source.split("train")
+    if collinearity is None:
+        progress("explain", 0, STEPS, "collinear columns")
+        some = source.some(train, CORRELATION_ROWS)
+        collinearity = vif.remove_collinear(source.matrix(some, source.columns), source.columns, experiment.explain.vif_limit)
+    independent = collinearity.loc[collinearity["kept"], "column"].tolist()
+
+    selection, kept = _select(source, train, independent, label, experiment, progress)
+
+    progress("explain", 2, STEPS, "surrogates")
+    wanted = [used] if best_network in (None, used) else [used, best_network]
+    explained = [] if direct is None else [_direct(source, direct, used)]
+    imitated = [model for model in wanted if direct is None or model != used]
+    explained += _surrogates(source, kept, log_odds, imitated, used, seed, threads)
+
+    progress("explain", 3, STEPS, "importance")
+    importance, shap_sample = _describe(source, explained, seed)
+    progress("explain", 4, STEPS, "reasons")
+    why = _reasons(source, explained[0], train, score_rows, target)
+    progress("explain", STEPS, STEPS)
+    tables = {
+        "selection": selection,
+        "surrogates": pd.DataFrame([e.row for e in explained]),
+        "importance": importance,
+        "shap_sample": shap_sample,
+        "reasons": why,
+    }
+    for table in tables.values():
+        table.insert(0, "target", target)
+    return {"collinearity": collinearity} | tables
+
+
+class _FlatWindows:
+    """Columns of the flattened windows by name, a block of windows in memory at a time."""
+
+    def __init__(self, windows: Windows, seed: int) -> None:
+        self.windows = windows
+        self.seed = seed
+        self.flat_columns = windows.flat_columns()
+        self.columns = self.flat_columns["column"].tolist()
+        self._place = {column: i for i, column in enumerate(self.columns)}
+
+    def split(self, *splits: str) -> np.ndarray:
+        """Positions of the windows of these splits."""
+        import numpy as np
+
+        return np.flatnonzero(self.windows.index["split"].isin(splits))
+
+    def some(self, rows: np.ndarray, most: int) -> np.ndarray:
+        """At most `most` of these rows, drawn at random, in their order."""
+        import numpy as np
+
+        if len(rows) <= most:
+            return rows
+        return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
+
+    def matrix(self, rows: np.ndarray, columns: list[str]) -> np.ndarray:
+        """→ [rows × columns] float32."""
+        import numpy as np
+
+        places = np.array([self._place[column] for column in columns], dtype=int)
+        values = np.empty((len(rows), len(columns)), dtype=np.float32)
+        for start in range(0, len(rows), BLOCK):
+            values[start : start + BLOCK] = self.windows.flat(rows[start : start + BLOCK])[:, places]
+        return values
+
+    def users(self, rows: np.ndarray) -> np.ndarray:
+        """The user of each row, as an integer."""
+        return self.windows.index["user"].to_numpy()[rows]
+
+    def labels(self, columns: list[str]) -> pd.DataFrame:
+        """FLAT_COLUMNS of these columns, in this order."""
+        return self.flat_columns.set_index("column").loc[columns].reset_index()
+
+
+def _select(
+    source: _FlatWindows, train: np.ndarray, columns: list[str], label: str, experiment: Experiment, progress: Progress
+) -> tuple[pd.DataFrame, list[str]]:
+    """Training windows → SELECTION of the columns, and those to go on with."""
+    from tschurn.explain import boruta_shap
+
+    def within(_: str, done: float, total: float, note: str = "") -> None:
+        progress("explain", 1 + done / total, STEPS, note)
+
+    outcome = source.windows.index[label]
+    rows = source.some(train[outcome.notna().to_numpy()[train]], FIT_ROWS)
+    known = outcome.iloc[rows].to_numpy(dtype=float)
+    choices = {"trials": experiment.explain.boruta_trials, "seed": source.seed, "threads": experiment.run.threads}
+    given = source.matrix(rows, columns), columns, known, source.users(rows)
+    if experiment.explain.selector == "borutashap":
+        from tschurn.explain.borutashap_package import select_with_package
+
+        within("", 0, 1, "BorutaShap")
+        selection = select_with_package(*given, **choices)
+    else:
+        selection = boruta_shap.select(*given, **choices, progress=within)
+    return selection, boruta_shap.kept(selection)
+
+
+def _direct(source: _FlatWindows, direct: DirectExplainer, model: str) -> _Explained:
+    """The used model, explained by itself on (a sample of) the test windows."""
+    test = source.some(source.split("test"), SHAP_ROWS)
+    row = {
+        "model": model, "how": "direct", "explained": True, "columns": len(direct.columns),
+        "windows": len(test), "users": len(set(source.users(test).tolist())),
+        "r2": None, "spearman": None, "top_decile_overlap": None,
+    }  # fmt: skip
+    return _Explained(model, list(direct.columns), direct.contributions, row)
+
+
+def _surrogates(
+    source: _FlatWindows,
+    columns: list[str],
+    log_odds: pd.DataFrame,
+    models: list[str],
+    used: str,
+    seed: int,
+    threads: int,
+) -> list[_Explained]:
+    """A surrogate of each of these models on the same columns and windows."""
+    import numpy as np
+
+    from tschurn.explain.surrogate import fit_surrogate
+
+    if not models:
+        return []
+    fit = source.some(source.split("train", "validation"), FIT_ROWS)
+    held = source.some(source.split("test"), FIT_ROWS)
+    rows = np.concatenate([fit, held])
+    fit_rows = np.arange(len(rows)) < len(fit)
+    matrix, users = source.matrix(rows, columns), source.users(rows)
+    found = []
+    for model in models:
+        wanted = log_odds[model].to_numpy(dtype=float)[rows]
+        surrogate = fit_surrogate(matrix, columns, wanted, users, fit_rows, ~fit_rows, seed=seed, threads=threads)
+        row = {
+            "model": model, "how": "surrogate", "explained": model == used, "columns": len(columns),
+            "windows": surrogate.windows, "users": surrogate.users, "r2": surrogate.r2,
+            "spearman": surrogate.spearman, "top_decile_overlap": surrogate.top_decile_overlap,
+        }  # fmt: skip
+        found.append(_Explained(model, columns, lambda x, s=surrogate: s.contributions(x, threads)[0], row))
+    return found
+
+
+def _describe(source: _FlatWindows, explained: list[_Explained], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Test windows → IMPORTANCE and SHAP_SAMPLE of each explained model."""
+    import pandas as pd
+
+    from tschurn.explain import shap_values
+
+    test = source.some(source.split("test"), SHAP_ROWS)
+    importance, samples = [], []
+    for one in explained:
+        matrix = source.matrix(test, one.columns)
+        contributions = one.contributions(matrix)
+        importance.append(shap_values.importance(contributions, matrix, one.columns))
+        samples.append(shap_values.sample(contributions, matrix, one.columns, seed=seed))
+        for table in (importance[-1], samples[-1]):
+            table.insert(0, "model", one.model)
+    return pd.concat(importance, ignore_index=True), pd.concat(samples, ignore_index=True)
+
+
+def _reasons(
+    source: _FlatWindows, one: _Explained, train: np.ndarray, score_rows: np.ndarray, target: Literal["churn", "sticker"]
+) -> pd.DataFrame:
+    """Scored windows → REASONS from this model's explanation; typical is the mean of training windows."""
+    import pandas as pd
+
+    from tschurn.explain.reasons import reasons
+
+    labels = source.labels(one.columns)
+    typical = source.matrix(source.some(train, CORRELATION_ROWS), one.columns).mean(axis=0, dtype=float)
+    ids = source.windows.index["user_id"]
+    parts = []
+    for start in range(0, max(len(score_rows), 1), BLOCK):
+        rows = score_rows[start : start + BLOCK]
+        matrix = source.matrix(rows, one.columns)
+        parts.append(reasons(one.contributions(matrix), matrix, labels, ids.iloc[rows], typical, target=target))
+    return pd.concat(parts, ignore_index=True)

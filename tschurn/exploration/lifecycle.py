@@ -73,7 +73,7 @@ def day_states(days: pd.DataFrame, last_day: date) -> pd.DataFrame:
     active, sticker = days["active"].to_numpy(bool), days["sticker"].to_numpy(bool)
     user_start = np.searchsorted(user, user)  # row at which the user of each row begins
     acted = np.maximum.accumulate(np.where(active, np.arange(len(day)), -1))  # newest own-active row so far
-    acted_before = np.concatenate([[-1], acted[:-1]])
+    acted_before = np.append(-1, acted)[: len(acted)]
 
     is_new = active & (acted_before < user_start)
     usual = day - day[acted_before] <= QUIET_DAYS  # read only where there is an own-active day before

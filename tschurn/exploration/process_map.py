@@ -66,20 +66,18 @@ def find_cases(event_log: ibis.Table, only_days: bool, last_day: date, targets: 
     More than MAX_STEPS rows: a sample of the users, the same in every run and in every engine.
     """
     instants = session_instants(event_log)
-    totals = instants.agg(
-        rows=instants.rows.sum(), shared=instants.rows.sum(where=instants.rows > 1), instants=instants.count()
-    )
-    rows, shared, count = (int(total or 0) for total in totals.to_pyarrow().to_pylist()[0].values())
-    shared_share = shared / rows if rows else 0.0
-    if only_days or shared_share > SHARED_LIMIT:
-        days = lifecycle.user_days(event_log, targets)
-        share = min(1.0, MAX_STEPS / max(1, int(days.count().to_pyarrow().as_py())))
-        frame = _user_sample(days, share).to_pyarrow().to_pandas(date_as_object=False)
-        states = lifecycle.day_states(frame, last_day)
-        steps = _numbered(states["case"].diff().ne(0).to_numpy(), states["state"])
-        return Cases(steps, "day_states", "only_days" if only_days else "shared_timestamps", shared_share, share)
-    share = min(1.0, MAX_STEPS / max(1, count))
-    return Cases(sessions(_user_sample(instants, share)), "session", "sessions_ok", shared_share, share)
+    shared = instants.rows.sum(where=instants.rows > 1)
+    totals = instants.agg(rows=instants.rows.sum(), shared=shared, steps=instants.count()).to_pyarrow().to_pylist()[0]
+    shared_share = (totals["shared"] or 0) / (totals["rows"] or 1)
+    if not only_days and shared_share <= SHARED_LIMIT:
+        share = min(1.0, MAX_STEPS / max(1, totals["steps"]))
+        return Cases(sessions(_user_sample(instants, share)), "session", "sessions_ok", shared_share, share)
+    days = lifecycle.user_days(event_log, targets)
+    share = min(1.0, MAX_STEPS / max(1, days.count().to_pyarrow().as_py()))
+    frame = _user_sample(days, share).to_pyarrow().to_pandas(date_as_object=False)
+    states = lifecycle.day_states(frame, last_day)
+    steps = _numbered(states["case"].diff().ne(0).to_numpy(), states["state"])
+    return Cases(steps, "day_states", "only_days" if only_days else "shared_timestamps", shared_share, share)
 
 
 def session_instants(event_log: ibis.Table) -> ibis.Table:
@@ -100,7 +98,8 @@ def sessions(instants: ibis.Table) -> pd.DataFrame:
     life = ibis.window(group_by="user_id", order_by="event_time")
     before = instants.event_time.lag().over(life)
     starts = before.isnull() | (instants.event_time > before + ibis.interval(minutes=SESSION_GAP_MINUTES))
-    frame = instants.mutate(starts=starts).order_by("user_id", "event_time").select("starts", "step").to_pandas()
+    ordered = instants.mutate(starts=starts).order_by("user_id", "event_time")
+    frame = ordered.select("starts", "step").to_pyarrow().to_pandas()
     return _numbered(frame["starts"].to_numpy(bool), frame["step"])
 
 
@@ -175,7 +174,7 @@ def paths(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(cases: Cases, discovered: Discovered) -> pd.DataFrame:
-    """→ PROCESS_SUMMARY. Where users were sampled, every figure is of the sample and `discovery` says so."""
+    """→ PROCESS_SUMMARY. Where users were sampled, all but shared_share is of the sample; `discovery` says so."""
     sampled = "" if cases.user_share == 1 else f", on {cases.user_share:.1%} of the users"
     return pd.DataFrame(
         {

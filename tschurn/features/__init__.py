@@ -51,11 +51,11 @@ def build_windows(
     progress("windows", 4, 5, "history")
     history = np.zeros((len(index), 0), dtype=np.float32)
     if experiment.features.history == "full":
-        features = pd.concat([features, h.history_features(features, first, sticker is not None)], ignore_index=True)
+        features = pd.concat([features, h.history_features(features, sticker is not None)], ignore_index=True)
         anchors = np.unique(index["anchor"])
         user, anchor = index["user"].to_numpy(), index["anchor"].to_numpy()
         history = np.empty((len(index), int((features["kind"] == "history").sum())), dtype=np.float32)
-        for a, values in zip(anchors, h.at_anchors(panel, acts, anchors, first.dayofweek, sticker is not None), strict=True):
+        for a, values in zip(anchors, h.at_anchors(panel, acts, anchors, first.day_of_week, sticker is not None), strict=True):
             here = anchor == a
             history[here] = values[user[here]]
     progress("windows", 5, 5)

@@ -17,7 +17,7 @@ WEEKS = 8
 EVENT_LOOKBACK = 28  # for the sum of each daily feature
 
 
-def history_features(daily: pd.DataFrame, first_day: pd.Timestamp, has_sticker: bool) -> pd.DataFrame:
+def history_features(daily: pd.DataFrame, has_sticker: bool) -> pd.DataFrame:
     """FEATURES rows of kind 'daily' → those of kind 'history', in the order of `at_anchors`."""
     rows = [_row(*spec) for spec in _own_specs(has_sticker)]
     for feature in daily.itertuples(index=False):

@@ -31,7 +31,7 @@ def activity(event_log: ir.Table, targets: Targets, users: pd.Index, first: pd.T
         side = own if targets.sticker.side == "own" else ~own
         sticker = side & event_log.event_name.isin(targets.sticker.events)
     else:
-        sticker = ibis.literal(False)
+        sticker = own & ibis.literal(False)  # a column, all false
     table = (
         event_log.group_by("user_id", "day")
         .agg(

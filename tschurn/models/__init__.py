@@ -1,0 +1,69 @@
+"""windows → calibrated probabilities: experiments, search, baselines, choice on validation, one look at test, the refit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tschurn.config import Experiment
+    from tschurn.contracts import Progress, Windows
+
+
+def fit_target(
+    windows: Windows, target: str, experiment: Experiment, threads: int, folder: Path, progress: Progress, test_evaluations: int
+) -> dict[str, pd.DataFrame]:
+    """Everything for one target → its tables by name; models are saved in `folder`.
+
+    test_evaluations: how often test has been looked at in this run folder, this time included.
+    """
+    import pandas as pd
+
+    from tschurn.models.scoring import refit_and_score
+    from tschurn.models.training import train
+    from tschurn.models.verdict import evaluate
+
+    trained = train(windows, target, experiment, threads, folder, progress)
+    tables = evaluate(windows, target, trained, experiment.experiment.seed)
+    scores, agreement = refit_and_score(windows, target, trained, folder)
+    used = trained.models[trained.used]
+    summary = {
+        "target": target, "used": trained.used, "best_network": trained.best_network, "best_baseline": trained.best_baseline,
+        "calibration": trained.calibrations[trained.used].method, "refit_spearman": agreement,
+        "epochs": getattr(used, "epochs", None), "test_evaluations": test_evaluations,
+    }  # fmt: skip
+    return tables | {
+        "experiments": pd.DataFrame(trained.experiments).assign(target=target),
+        "trials": pd.DataFrame(trained.trials).assign(target=target),
+        "log_odds": trained.log_odds,
+        "predictions": _predictions(windows, target, trained),
+        "target_summary": pd.DataFrame([summary]).astype({"epochs": "Int32"}),
+        "scores": scores,
+    }
+
+
+def _predictions(windows: Windows, target: str, trained) -> pd.DataFrame:
+    """Evaluated models → PREDICTIONS: every closed window with every model's calibrated probability."""
+    import pandas as pd
+
+    from tschurn.models.training import Blocks
+
+    blocks = Blocks.of(windows, target)
+    closed = windows.index.iloc[blocks.closed][["user_id", "anchor_day", "split"]]
+    parts = [
+        closed.assign(target=target, model=name, p=trained.calibrations[name](values.to_numpy()[blocks.closed]),
+                      y=blocks.y[blocks.closed].astype("int8"))
+        for name, values in trained.log_odds.items()
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def direct_explainer(folder: Path, windows: Windows):
+    """A saved model → what explains it exactly (columns, values, contributions), or None if nothing does."""
+    from tschurn.models.baselines import Boosting, Logistic, load_model
+    from tschurn.models.direct import Direct
+
+    model = load_model(folder)
+    return Direct(model, windows) if isinstance(model, Boosting | Logistic) else None

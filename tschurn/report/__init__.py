@@ -23,8 +23,10 @@ def build(
     experiment: Experiment,
     manifest: Mapping[str, Any],
     folder: Path,
-) -> None:
-    """Tables by the names of contracts.py → folder/index.html and folder/report.json, each whole or not at all.
+) -> dict[str, Any]:
+    """Tables by the names of contracts.py → folder/index.html and folder/report.json; → what is in the latter.
+
+    Each file is written whole or not at all.
 
     Any table may be absent or empty, and any per-target table may lack a target: the report then says
     why there is nothing to show. notes: codes of what the run wants to say (texts/*.toml, [notes];
@@ -41,3 +43,4 @@ def build(
     write_json(folder / "report.json", summary)
     with writing(folder / "index.html") as beside:
         beside.write_text(html, encoding="utf-8", newline="\n")
+    return summary

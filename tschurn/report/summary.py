@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import PurePath
@@ -39,8 +40,8 @@ def summarise(
     """Tables of a run → the report's numbers, as values that JSON knows; absent tables count as empty."""
     labels = _labels(tables, experiment.experiment.language)
     log = _first(table_of(tables, "log_summary"))
-    targets = {t: found for t in TARGETS if (found := _target(tables, t))}
-    surrogates = {t: found for t in TARGETS if (found := _surrogate(tables, t))}
+    targets = {t: _target(tables, t) or {} for t in TARGETS}
+    surrogates = {t: _surrogate(tables, t) or {} for t in TARGETS}
     result = {
         "experiment": experiment.experiment.name,
         "language": experiment.experiment.language,
@@ -69,10 +70,8 @@ def summarise(
         "comparison": _comparison(tables, labels),
         "list": _list(tables, experiment.experiment.language),
         "unscored": _unscored(tables),
-        "labels": {},
         "reproduce": _reproduce(experiment, manifest),
     }
-    result["labels"] = {c: labels[c] for c in sorted(_columns_named(result)) if c in labels}
     return _plain(result)
 
 
@@ -113,6 +112,11 @@ def _process(tables: Tables) -> dict[str, Any] | None:
     shown = _records(variants.head(VARIANTS_SHOWN))
     for row in shown:
         row["steps"] = _json(row["steps"], [row["steps"]])
+    found = len(table_of(tables, "directly_follows")) > 0
+    reasons = {"not installed": "not_installed", "no cases": "no_cases"}
+    why = next((code for words, code in reasons.items() if words in about["discovery"]), "other")
+    sampled = re.search(r"on ([\d.]+)% of the users", about["discovery"])
+    about |= {"discovered": "found" if found else why, "sampled": float(sampled[1]) / 100 if sampled else None}
     return about | {"shown": shown, "shown_share": float(variants["share"].head(VARIANTS_SHOWN).sum())}
 
 
@@ -202,7 +206,7 @@ def _verdict(
     table = table_of(tables, "differences", target)
     row = _first(table[(table["used"] == used) & (table["versus"] == rival["name"])])
     low, high = _number(row.get("low"), math.nan), _number(row.get("high"), math.nan)
-    if math.isnan(low) or math.isnan(high):
+    if math.isnan(low) or math.isnan(high) or low == high:  # no interval, or one of no width for want of one
         outcome = "unknown"
     else:
         outcome = "ahead" if low > 0 else "behind" if high < 0 else "level"
@@ -217,6 +221,7 @@ def _verdict(
         "versus": rival["name"],
         "versus_kind": rival["kind"],
         "more_than_noise": outcome in ("ahead", "behind"),
+        "distance": None if row.get("difference") is None else abs(row["difference"]),
         **{k: row.get(k) for k in ("difference", "low", "high")},
     }
 
@@ -388,7 +393,7 @@ def _unscored(tables: Tables) -> list[dict[str, Any]]:
 # --- the run --------------------------------------------------------------------------------------
 def _why_no_sticker(targets: Mapping[str, Any], notes: Sequence[str], experiment: Experiment) -> str | None:
     """Code of why there is no sticker model, null where there is one."""
-    if "sticker" in targets:
+    if targets["sticker"]:
         return None
     if experiment.targets.sticker is None:
         return "no_sticker_target"
@@ -441,11 +446,6 @@ def _labels(tables: Tables, language: str) -> dict[str, str]:
         frame = table_of(tables, name)
         labels |= dict(zip(frame[key].astype(str), frame[f"label_{language}"].astype(str), strict=True))
     return labels
-
-
-def _columns_named(result: Mapping[str, Any]) -> set[str]:
-    """The columns that the report's explanations name."""
-    return {c["column"] for models in result["explanations"].values() for m in models for c in m["shown"]}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

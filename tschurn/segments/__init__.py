@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pandas as pd
 
@@ -45,3 +46,16 @@ def segment(
         "threshold": priority.threshold_table(threshold, table, experiment),
         "comparison": comparison.compare(variables, by_user["segment"], set(SCORE_VARIABLES)),
     }
+
+
+def write_lists(
+    priority: pd.DataFrame,
+    reasons: pd.DataFrame | None,
+    profile: pd.DataFrame,
+    experiment: Experiment,
+    folder: Path,
+) -> dict[str, Path]:
+    """PRIORITY + REASONS + PROFILE → priority_group.csv and scores.csv in `folder`; file name → path."""
+    from tschurn.segments import export
+
+    return export.write_lists(priority, reasons, profile, experiment, folder)

@@ -22,19 +22,23 @@ SEGMENT_NAMES = {
     "en": {"priority": "priority", "other_churners": "other churners", "rest": "rest"},
     "ko": {"priority": "관리우선대상군", "other_churners": "일반이탈군", "rest": "그 외"},
 }
-# Of the profile, what a caller wants to know before the call; shown where the profile has it.
-FACTS = ("recency", "tenure")
+# Of the profile, what a caller wants to know before the call, and what the list calls it.
+FACTS = {
+    "history:recency": "days_since_last_act",
+    "history:active_days:28": "active_days_of_last_28",
+    "history:tenure": "days_since_first_act",
+}
 # OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
 # blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
 FORMULA = r"^[\x00-\x1f\x7f]|^[ \u00a0\u3000\ufeff]*[=+\-@＝＋－＠]"
 
 
 def write_lists(
-    folder: Path,
     priority: pd.DataFrame,
     reasons: pd.DataFrame | None,
     profile: pd.DataFrame,
     experiment: Experiment,
+    folder: Path,
 ) -> dict[str, Path]:
     """PRIORITY + REASONS + PROFILE → the two files in `folder`; file name → path."""
     everybody = list_table(priority, reasons, profile, experiment)
@@ -52,16 +56,18 @@ def list_table(
 
     Columns: user_id, rank, segment (in the experiment's language), p_churn, p_sticker, priority,
     log_priority, reason_1 to reason_3 (why the user is likely to leave; empty without a reason), then
-    what the profile has of FACTS. The columns are the same in both languages.
+    what the profile has of FACTS (nothing with `history = "none"`). The columns are the same in both languages.
     """
     language = experiment.experiment.language
     columns = ["user_id", "rank", "segment", "p_churn", "p_sticker", "priority", "log_priority"]
     table = priority[columns].reset_index(drop=True)
     table["segment"] = table["segment"].map(SEGMENT_NAMES[language]).astype("str")
     sentences = _sentences(reasons, f"sentence_{language}")
-    facts = profile.set_index("user_id")[[fact for fact in FACTS if fact in profile.columns]]
+    facts = profile.set_index("user_id")[[fact for fact in FACTS if fact in profile.columns]].rename(columns=FACTS)
     users = table["user_id"]
-    return pd.concat([table, *(part.reindex(users).reset_index(drop=True) for part in (sentences, facts))], axis="columns")
+    return pd.concat(
+        [table, *(part.reindex(users).reset_index(drop=True) for part in (sentences, facts))], axis="columns"
+    )
 
 
 def _sentences(reasons: pd.DataFrame | None, sentence: str) -> pd.DataFrame:
@@ -95,4 +101,6 @@ def _without_formulas(column: pd.Series) -> pd.Series:
     """A column of text → the same with an apostrophe before whatever could be run as a formula."""
     text = column.astype("str")
     risky = text.str.contains(FORMULA, regex=True).fillna(False).astype(bool)
+    if column.dtype == object:  # numbers among text
+        risky &= column.map(lambda value: isinstance(value, str)).astype(bool)
     return text.where(~risky, "'" + text)

@@ -1,0 +1,32 @@
+# Everything sets itself up: the virtual environment is made, and made anew when its recipe changes.
+EXPERIMENT ?= complete_journey
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup experiment test lint clean
+
+help:  ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## make the virtual environment with all pinned dependencies
+
+$(READY): setup.cfg pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[process,borutashap,test]'
+	@touch $@
+
+experiment: $(READY)  ## run an experiment and write its report (EXPERIMENT=complete_journey)
+	@$(BIN)/tschurn run experiments/$(EXPERIMENT).toml
+
+test: $(READY)  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## check style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:  ## remove the virtual environment and all reports
+	rm -rf $(VENV) && find reports -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -1,0 +1,38 @@
+"""seed → a small two-sided log with a rhythm, fading creators and stickers that follow from activity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+
+def make_log(users: int = 120, days: int = 84, seed: int = 0) -> pd.DataFrame:
+    """A creators' log: people act with a rate of their own that may fade; fans react to their acts.
+
+    → user_id, actor_id, timestamp (naive), event, value.
+    """
+    random = np.random.default_rng(seed)
+    rate = random.beta(1.2, 2.0, users)
+    fade = np.where(random.random(users) < 0.5, random.uniform(0.0, 0.06, users), 0.0)
+    start = random.integers(0, 20, users)
+    day = np.arange(days)
+    alive = np.clip(rate[:, None] * np.exp(-fade[:, None] * np.maximum(day - start[:, None], 0)), 0, 1)
+    acts = random.poisson(3 * alive) * (random.random((users, days)) < alive) * (day >= start[:, None])
+    own = _rows(acts, random, lambda u, n: u)
+    own["event"] = random.choice(["post", "chat", "photo"], len(own), p=[0.5, 0.4, 0.1])
+    fans = _rows(random.poisson(1.5 * acts), random, lambda u, n: 1000 + random.integers(0, 60, n))
+    fans["event"] = random.choice(["like", "reply", "sticker"], len(fans), p=[0.6, 0.3, 0.1])
+    log = pd.concat([own, fans], ignore_index=True)
+    log["value"] = np.where(log["event"] == "sticker", random.integers(1, 20, len(log)) * 100.0, 1.0)
+    return log.sort_values("timestamp", kind="stable").reset_index(drop=True)
+
+
+def _rows(counts: np.ndarray, random: np.random.Generator, actor: Callable[[np.ndarray, int], np.ndarray]) -> pd.DataFrame:
+    user, day = np.nonzero(counts)
+    times = counts[user, day]
+    user, day = np.repeat(user, times) + 1, np.repeat(day, times)
+    seconds = random.integers(8 * 3600, 23 * 3600, len(user))
+    stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(day, unit="D") + pd.to_timedelta(seconds, unit="s")
+    return pd.DataFrame({"user_id": user, "actor_id": actor(user, len(user)), "timestamp": stamps})

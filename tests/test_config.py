@@ -1,0 +1,79 @@
+"""Experiment files: every mistake gets one sentence that names the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tschurn import config
+from tschurn.errors import ConfigError
+
+MINIMAL = {"experiment": {"name": "x"}, "log": {"path": "events.csv"}}
+
+
+def with_keys(**sections: dict) -> dict:
+    return {k: {**MINIMAL.get(k, {}), **sections.get(k, {})} for k in {*MINIMAL, *sections}}
+
+
+def test_defaults_work() -> None:
+    experiment = config.parse(MINIMAL, "x.toml")
+    assert (experiment.windows.observe_days, experiment.windows.outcome_days, experiment.windows.stride_days) == (7, 7, 7)
+    assert experiment.target_names == ("churn",)
+    assert experiment.split.kind == "time"
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"windows": {"observe_dais": 7}}, ["`windows.observe_dais`", "did you mean `observe_days`?"]),
+        ({"log": {"columns": {"usr": "u"}}}, ["`log.columns.usr`", "did you mean `user`?"]),
+        ({"targets": {"stiker": {"events": ["a"]}}}, ["`targets.stiker`", "did you mean `sticker`?"]),
+        ({"windows": {"observe_days": "seven"}}, ["`windows.observe_days`", "'seven'"]),
+        ({"windows": {"observe_days": 0}}, ["`windows.observe_days`", "greater than or equal to 1"]),
+        ({"log": {"timezone": "Asia/Seul"}}, ["`log.timezone`", "did you mean `Asia/Seoul`?"]),
+        ({"log": {"dataset": "complete_journey"}}, ["[log]", "one of the two"]),
+        ({"log": {"engine": "spark"}}, ["`log.engine`", "not in this version"]),
+        ({"split": {"kind": "rolling"}}, ["`split.kind`", "not in this version"]),
+        ({"contacts": {"path": "c.csv"}}, ["`contacts`", "not in this version"]),
+        ({"segments": {"threshold": "capacity"}}, ["[segments]", "`capacity`"]),
+        ({"experiment": {"name": "../out"}}, ["`experiment.name`"]),
+        ({"targets": {"sticker": {"events": []}}}, ["`targets.sticker.events`"]),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_key(sections: dict, told: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(with_keys(**sections), "my.toml")
+    message = str(caught.value)
+    assert message.startswith("my.toml: ") and "\n" not in message
+    for part in told:
+        assert part in message
+
+
+@pytest.mark.parametrize("content", [b"[experiment\n", b"a = \xff", b"\x00\x01"])
+def test_what_is_not_toml_is_said(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "x.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"x\.toml: is not"):
+        config.load(file)
+
+
+def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "oulad.toml").touch()
+    with pytest.raises(ConfigError, match=r"no such experiment file; did you mean .*oulad\.toml"):
+        config.load(tmp_path / "oulat.toml")
+
+
+@given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9)), lambda inner: st.dictionaries(st.text(max_size=9), inner, max_size=3), max_leaves=6))
+def test_anything_else_is_refused_in_one_sentence(value: object) -> None:
+    try:
+        config.parse({**MINIMAL, "windows": value}, "x.toml")
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent.parent / "experiments").glob("*.toml")), ids=lambda f: f.stem)
+def test_the_shipped_experiments_are_valid(file: Path) -> None:
+    assert config.load(file).experiment.name == file.stem

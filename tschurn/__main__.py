@@ -1,0 +1,5 @@
+"""python -m tschurn"""
+
+from tschurn.cli import main
+
+raise SystemExit(main())

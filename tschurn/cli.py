@@ -1,0 +1,126 @@
+"""argv → experiment and stages; the only place that prints.
+
+Exit codes: 0 done, 1 a fault of ours, 2 a mistake of the user's, 130 interrupted. Heavy imports wait until
+a run needs them, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tschurn import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command `tschurn`; → exit code."""
+    arguments = _parser().parse_args(argv)
+    from tschurn.errors import TschurnError
+
+    try:
+        return arguments.command(arguments)
+    except TschurnError as error:
+        if arguments.debug:
+            raise
+        print(f"tschurn: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("tschurn: interrupted; what is finished stays, and the next run goes on from there", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print(f"tschurn: internal error: {type(error).__name__}: {error} (run again with --debug for details)", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tschurn", description="From a raw activity log to an explained, prioritised retention list."
+    )
+    parser.add_argument("--version", action="version", version=f"tschurn {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run an experiment and write its report and lists")
+    run.add_argument("experiment", help="an experiment file, such as experiments/complete_journey.toml")
+    run.add_argument("--reports", default="reports", metavar="DIR", help="where run folders go (default: reports)")
+    run.add_argument("--run", default="latest", metavar="NAME", help="the run's folder below its experiment (default: latest)")
+    run.add_argument("--quiet", action="store_true", help="no progress bars")
+    run.set_defaults(command=_run)
+    for command in (parser, run):
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS if command is run else False,
+                             help="show tracebacks")  # fmt: skip
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from tschurn import config, pipeline
+    from tschurn.errors import ConfigError
+
+    experiment = config.load(arguments.experiment)
+    if Path(arguments.run).name != arguments.run or arguments.run in ("", ".", ".."):
+        raise ConfigError(f"--run {arguments.run!r}: expected a plain folder name")
+    folder = Path(arguments.reports) / experiment.experiment.name / arguments.run
+    with _Bars(quiet=arguments.quiet) as bars:
+        outcome = pipeline.run(experiment, folder, bars)
+    _tell(outcome)
+    return 0
+
+
+def _tell(outcome: Any) -> None:
+    """Where the report and the list are, and the three figures that matter."""
+    summary, folder = outcome.summary, outcome.folder
+    segments = summary["segments"]
+    print(f"report   {folder / 'index.html'}")
+    print(f"list     {folder / 'priority_group.csv'}")
+    print(f"  {segments['priority']} of {sum(segments[k] for k in ('priority', 'other_churners', 'rest'))} users to look after first")
+    for target, found in summary["targets"].items():
+        if not found:
+            print(f"  {target}: no model, see the report for why")
+            continue
+        used = next(m for m in found["models"] if m["name"] == found["used"])
+        print(f"  {target}: {used['name']}, AP {used['ap']:.3f} on test (base rate {used['base_rate']:.3f}), AUC {used['auc']:.3f}")
+
+
+class _Bars:
+    """A progress bar per stage on a terminal, a line per finished stage elsewhere (the Progress protocol)."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty()
+        self._bars: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._told: set[str] = set()
+
+    def __enter__(self) -> _Bars:
+        if not self._quiet and self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description:<16}"), BarColumn(24), TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}", markup=False), console=Console(stderr=True),
+            )  # fmt: skip
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
+        if self._quiet:
+            return
+        if self._bars:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
+            self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+        elif done >= total and (stage, note) not in self._told:
+            self._told.add((stage, note))
+            print(f"{stage:<16} {note or 'done'}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""training windows and what happened → SELECTION: which columns carry more than chance would.
+
+Boruta (Kursa & Rudnicki 2010, J. Stat. Software 36/11) with mean |SHAP| as importance (Keany 2020,
+BorutaShap). In each trial every column gets a shadow, the same values shuffled; a column scores a hit
+when its importance beats that of the best shadow. Hits over the trials decide by a binomial test.
+
+Shuffling rows is right only if rows are exchangeable, and the windows of one user are not: a value that
+is constant per user looks useful merely by telling users apart. So a trial draws few windows per user,
+and a shadow takes each user's values, whole, from another user.
+"""
+
+from __future__ import annotations
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tschurn.contracts import Progress, silent
+
+ACCEPTED, TENTATIVE, REJECTED = "accepted", "tentative", "rejected"
+ALPHA = 0.05
+# Rows that a trial wants, and the most windows per user it takes to get them when users are few.
+TRIAL_ROWS = 4_000
+MOST_SLOTS = 8
+# Users per trial at most: beyond them a trial only costs more.
+MOST_USERS = 5_000
+# Users with the same number of drawn windows trade values; with fewer partners there is no shuffle.
+FEWEST_PARTNERS = 20
+# Kursa & Rudnicki keep five shadows at least, or a lone column would race against one.
+FEWEST_SHADOWS = 5
+# Small trees, each on half of the columns: columns that say the same share the credit.
+TREES = 60
+PARAMETERS = {
+    "learning_rate": 0.1,
+    "num_leaves": 8,
+    "min_data_in_leaf": 20,
+    "max_bin": 63,
+    "feature_fraction": 0.5,
+    "feature_pre_filter": False,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
+
+
+def select(
+    matrix: np.ndarray,
+    columns: list[str],
+    y: np.ndarray,
+    users: np.ndarray,
+    *,
+    trials: int,
+    seed: int,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """[n × p] values, p names, y [n] (0/1: classification; else regression), user of each row [n] → SELECTION.
+
+    Without the `target` column; one row per column, in the order given. After each trial every
+    undecided column is tested, two-sided at p = 0.5 and alpha = 0.05, with Bonferroni over all p
+    columns that entered (as in the authors' R package, not over those still undecided); an accepted
+    column stays in the race, a rejected one leaves it. Ends early when none is undecided. With 5
+    trials or so the test cannot decide: `kept` then goes by the majority of trials.
+
+    A trial draws one window per user at random, of at most 5,000 users. With fewer than 4,000 users
+    it draws up to 8 distinct ones per user, since trees need rows; a shadow trades the whole draws
+    of users who have equally many, so that what is constant or alike within a user stays so.
+    """
+    matrix = np.asarray(matrix, dtype=np.float32)
+    y = np.asarray(y, dtype=np.float64)
+    count = matrix.shape[1]
+    decision = np.full(count, TENTATIVE, dtype=object)
+    hits, took = np.zeros(count, dtype=int), np.zeros(count, dtype=int)
+    importance, shadow = np.zeros(count), np.zeros(count)
+    for trial in range(trials):
+        undecided = decision == TENTATIVE
+        if not undecided.any():
+            break
+        progress("selection", trial, trials, f"{undecided.sum()} of {count} columns undecided")
+        rng = np.random.default_rng([seed, trial])
+        live = np.flatnonzero(decision != REJECTED)
+        own, best = _trial(matrix, live, y, users, rng, threads)
+        took[live] += 1
+        hits[live] += own > best
+        importance[live] += own
+        shadow[live] += best
+        decision[undecided] = _decide(hits[undecided], trial + 1, count)
+    progress("selection", trials, trials)
+    took_part = np.maximum(took, 1)
+    return pd.DataFrame(
+        {
+            "column": columns,
+            "decision": decision,
+            "hits": hits.astype(np.int32),
+            "trials": took.astype(np.int32),
+            "importance": importance / took_part,
+            "shadow_max": shadow / took_part,
+        }
+    )
+
+
+def kept(selection: pd.DataFrame) -> list[str]:
+    """SELECTION → the columns to go on with: accepted, and tentative ones that won most of their trials.
+
+    The authors' rough fix for what is left undecided compares medians over the trials; paired, the
+    median of (column - best shadow) is above 0 exactly when more than half of the trials are hits.
+    """
+    majority = (selection["decision"] == TENTATIVE) & (selection["hits"] * 2 > selection["trials"])
+    return selection.loc[(selection["decision"] == ACCEPTED) | majority, "column"].tolist()
+
+
+def is_classification(y: np.ndarray) -> bool:
+    """Whether y holds nothing but 0 and 1."""
+    return bool(np.isin(y, (0, 1)).all())
+
+
+def _decide(hits: np.ndarray, trials: int, tests: int) -> np.ndarray:
+    """Hits of undecided columns after `trials` trials → decisions, `tests` tests being made."""
+    level = ALPHA / (2 * tests)  # two-sided: half on each side
+    accept = stats.binom.sf(hits - 1, trials, 0.5) < level
+    reject = stats.binom.cdf(hits, trials, 0.5) < level
+    return np.where(accept, ACCEPTED, np.where(reject, REJECTED, TENTATIVE))
+
+
+def _trial(
+    matrix: np.ndarray, live: np.ndarray, y: np.ndarray, users: np.ndarray, rng: np.random.Generator, threads: int
+) -> tuple[np.ndarray, float]:
+    """One race of the live columns → (their importances, the importance of the best shadow)."""
+    rows, owner, slot, slots = draw_windows(users, rng)
+    real = matrix[np.ix_(rows, live)]
+    copies = -(-FEWEST_SHADOWS // len(live))
+    shadows = [_shadow(real, owner, slot, slots, rng) for _ in range(copies)]
+    importances = _importances(np.hstack([real, *shadows]), y[rows], rng, threads)
+    return importances[: len(live)], float(importances[len(live) :].max())
+
+
+def draw_windows(users: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """User of each row [n] → a draw of windows: rows, their owner (0, 1, ... per drawn user), slot; slots per owner.
+
+    The rows of an owner are adjacent, slot 0 first.
+    """
+    rows = np.lexsort((rng.random(len(users)), users))
+    _, start, count = np.unique(users[rows], return_index=True, return_counts=True)
+    if len(start) > MOST_USERS:
+        chosen = np.sort(rng.choice(len(start), MOST_USERS, replace=False))
+        start, count = start[chosen], count[chosen]
+    slots = np.minimum(count, np.clip(-(-TRIAL_ROWS // len(start)), 1, MOST_SLOTS))
+    for size in range(slots.max(), 1, -1):  # too few partners: draw one window less
+        if (slots == size).sum() < FEWEST_PARTNERS:
+            slots[slots == size] -= 1
+    owner = np.repeat(np.arange(len(start)), slots)
+    slot = np.arange(slots.sum()) - np.repeat(np.cumsum(slots) - slots, slots)
+    return rows[start[owner] + slot], owner, slot, slots
+
+
+def _shadow(
+    real: np.ndarray, owner: np.ndarray, slot: np.ndarray, slots: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Columns whose values were traded, per column anew, among users with equally many drawn windows."""
+    first = np.cumsum(slots) - slots
+    by_slots = np.argsort(slots, kind="stable")
+    partner = np.empty((len(slots), real.shape[1]), dtype=np.intp)
+    shuffled = slots[:, None] + rng.random(partner.shape, dtype=np.float32) * np.float32(0.99)
+    partner[by_slots] = np.argsort(shuffled, axis=0)
+    return np.take_along_axis(real, first[partner[owner]] + slot[:, None], axis=0)
+
+
+def _importances(values: np.ndarray, y: np.ndarray, rng: np.random.Generator, threads: int) -> np.ndarray:
+    """Mean |SHAP| of each column in a small LightGBM model of y."""
+    objective = "binary" if is_classification(y) else "regression"
+    parameters = PARAMETERS | {"objective": objective, "num_threads": threads, "seed": int(rng.integers(2**31))}
+    if np.ptp(y) == 0:
+        return np.zeros(values.shape[1])
+    booster = lightgbm.train(parameters, lightgbm.Dataset(values, y, params=parameters), num_boost_round=TREES)
+    contributions = booster.predict(values, pred_contrib=True, num_threads=threads)
+    return np.abs(contributions[:, :-1]).mean(axis=0)

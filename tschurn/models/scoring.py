@@ -1,0 +1,43 @@
+"""the used model and all closed windows → the refit that scores the list.
+
+After evaluation the used model is fitted again on everything that has a label, with the chosen
+hyperparameters and epochs, and calibrated on the evaluated model's out-of-time predictions for the
+newest closed anchors (the test windows).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tschurn.contracts import Windows
+from tschurn.models.calibration import fit_calibration
+from tschurn.models.training import Blocks, Trained
+
+
+def refit_and_score(windows: Windows, target: str, trained: Trained, folder: Path) -> tuple[pd.DataFrame, float | None]:
+    """→ SCORES of the newest anchor's windows, and the rank correlation with the evaluated model there.
+
+    Writes the refitted model and its calibration to folder/refit.
+    """
+    from scipy.stats import spearmanr
+
+    blocks = Blocks.of(windows, target)
+    anchors = windows.index["anchor"].to_numpy()
+    rows = np.flatnonzero(anchors == anchors.max())
+    before = trained.log_odds[trained.used].to_numpy()
+    model: Any = trained.models[trained.used]
+    model.fit(windows, *blocks.pair(blocks.closed))
+    calibration = fit_calibration(before[blocks.test], blocks.y[blocks.test])
+    log_odds = model.log_odds(windows, rows)
+    (folder / "refit").mkdir()
+    model.save(folder / "refit")
+    (folder / "refit" / "calibration.json").write_text(json.dumps(calibration.to_dict()))
+    scores = windows.index.iloc[rows][["user_id", "anchor_day"]].assign(target=target, p=calibration(log_odds))
+    constant = min(np.ptp(log_odds), np.ptp(before[rows])) == 0
+    agreement = None if constant else float(spearmanr(log_odds, before[rows]).statistic)
+    return scores.reset_index(drop=True), agreement

@@ -1,0 +1,326 @@
+"""experiment → run folder: the stages in order, tables by name. Read this first.
+
+    log → exploration → windows → models.<target> → explain.<target> → segments → report
+
+Each stage takes tables of the stages before it and leaves its own in the run folder; a stage whose
+inputs have not changed is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from tschurn import contracts as c
+from tschurn.config import Experiment
+from tschurn.contracts import Progress, silent
+from tschurn.errors import TschurnError
+from tschurn.runs import Run, StageFolder, fingerprint, source_digest, versions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from tschurn.features.windows import WindowSet
+
+_LABELS = {"churn": "churned", "sticker": "sticker"}
+_PER_TARGET = (c.EXPERIMENTS, c.TRIALS, c.METRICS, c.DIFFERENCES, c.DIFFERENCES_BY_ANCHOR, c.RELIABILITY, c.TARGET_SUMMARY)
+_EXPLANATIONS = (c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.REASONS)
+
+
+@dataclass
+class Outcome:
+    """What a finished run has to say at once: where things are, and the report's own summary."""
+
+    folder: Path
+    summary: dict[str, Any]
+    reused: list[str] = field(default_factory=list)
+
+
+def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Outcome:
+    """Run an experiment in `folder`, reusing whatever stands there and is unchanged.
+
+    Raises UserError for what the user can mend, with one sentence.
+    """
+    from tschurn import events
+
+    files = events.input_files(experiment)
+    with Run(folder) as run_folder:
+        stages = _Stages(experiment, run_folder, progress)
+        stages.log(fingerprint(files))
+        stages.exploration()
+        stages.windows()
+        stages.models()
+        stages.explanations()
+        stages.segments()
+        summary = stages.report()
+        run_folder.write_manifest(experiment.model_dump(mode="json", by_alias=True), {"data": fingerprint(files)})
+        return Outcome(folder, summary, run_folder.reused)
+
+
+class _Stages:
+    """The stages of one run. Each method runs one and keeps its folder for those that follow."""
+
+    def __init__(self, experiment: Experiment, run_folder: Run, progress: Progress) -> None:
+        self.experiment = experiment
+        self.run = run_folder
+        self.progress = progress
+        self.done: dict[str, StageFolder] = {}
+        self.targets: list[str] = []
+        self.notes: list[str] = []
+
+    def log(self, files: list[dict[str, Any]]) -> None:
+        """Raw log → EVENT_LOG."""
+        from tschurn import events
+
+        def compute(out: StageFolder) -> None:
+            tables = events.read_log(self.experiment, out.path / f"{c.EVENT_LOG.name}.parquet")
+            for table in (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES):
+                out.write(table, tables[table.name])
+
+        self._stage("log", ["events"], [], {"files": files, "log": self._section("log")}, compute)
+
+    def exploration(self) -> None:
+        """EVENT_LOG → what the data looks like."""
+        from tschurn import events, exploration
+
+        def compute(out: StageFolder) -> None:
+            event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
+            tables = exploration.explore(event_log, self._read("log", c.LOG_SUMMARY), self.experiment, self.progress)
+            for table in (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS):
+                out.write(table, tables[table.name])
+
+        self._stage("exploration", ["exploration"], ["log"], {"targets": self._section("targets"), "windows": self._section("windows")}, compute)
+
+    def windows(self) -> None:
+        """EVENT_LOG → panel, history, WINDOWS; and which targets there are."""
+        from tschurn import events, features
+
+        def compute(out: StageFolder) -> None:
+            event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
+            tables, history = features.build_windows(event_log, self._read("log", c.LOG_SUMMARY), self.experiment, out.path, self.progress)
+            for table in (c.DAILY, c.FEATURES, c.WINDOWS, c.UNSCORED):
+                out.write(table, tables[table.name])
+            out.write_array("history", history)
+
+        sections = {name: self._section(name) for name in ("windows", "targets", "split", "features")}
+        self._stage("windows", ["features"], ["log"], {**sections, "seed": self._seed}, compute)
+        self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
+
+    def models(self) -> None:
+        """Windows → models.<target>, the targets side by side in processes of their own."""
+        waiting = {}
+        sections = {name: self._section(name) for name in ("models", "search", "run")}
+        for target in self.targets:
+            self._stage(
+                f"models.{target}", ["models"], ["windows"], {**sections, "seed": self._seed, "target": target},
+                lambda out, target=target: waiting.update({target: out.path}), deferred=True,
+            )  # fmt: skip
+        if waiting:
+            evaluations = {t: self.run.count(f"test_evaluations.{t}") for t in waiting}
+            _train_side_by_side(self.experiment, self.done["windows"].path, waiting, evaluations, self.progress)
+            for target in waiting:
+                self.done[f"models.{target}"] = self.run.finish(f"models.{target}")
+
+    def explanations(self) -> None:
+        """Models and windows → explain.<target>."""
+        from tschurn import explain
+
+        collinearity = None
+        for target in self.targets:
+
+            def compute(out: StageFolder, target: str = target) -> None:
+                nonlocal collinearity
+                windows = self._windows()
+                models = self.done[f"models.{target}"]
+                chosen = models.read(c.TARGET_SUMMARY).iloc[0]
+                tables = explain.explain(
+                    windows, models.read(c.LOG_ODDS), target=target, label=_LABELS[target], used=chosen["used"],
+                    best_network=chosen["best_network"], direct=_direct(models.path / "evaluated", windows),
+                    score_rows=windows.newest(), experiment=self.experiment, progress=self.progress, collinearity=collinearity,
+                )  # fmt: skip
+                collinearity = tables[c.COLLINEARITY.name]
+                for table in (c.COLLINEARITY, *_EXPLANATIONS):
+                    out.write(table, tables[table.name])
+
+            inputs = {"explain": self._section("explain"), "run": self._section("run"), "seed": self._seed, "target": target}
+            self._stage(f"explain.{target}", ["explain"], ["windows", f"models.{target}"], inputs, compute)
+
+    def segments(self) -> None:
+        """Probabilities and reasons → who first; writes the lists."""
+        from tschurn import segments
+
+        def compute(out: StageFolder) -> None:
+            windows = self._windows()
+            used = {t: self.done[f"models.{t}"].read(c.TARGET_SUMMARY)["used"].iloc[0] for t in self.targets}
+            tables = segments.segment(
+                self._per_target("models", c.SCORES), self._per_target("models", c.PREDICTIONS), used,
+                windows.profile(windows.newest()), self.experiment,
+            )  # fmt: skip
+            for table in (c.PRIORITY, c.THRESHOLD, c.COMPARISON):
+                out.write(table, tables[table.name])
+
+        after = ["windows", *(f"models.{t}" for t in self.targets)]
+        self._stage("segments", ["segments"], after, {"segments": self._section("segments")}, compute)
+        windows = self._windows()
+        segments.export(
+            self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS), windows.profile(windows.newest()),
+            self.experiment, self.run.folder,
+        )  # fmt: skip
+        _write_predictions(self._per_target("models", c.PREDICTIONS), self.run.folder)
+
+    def report(self) -> dict[str, Any]:
+        """All tables → index.html and report.json; → the summary."""
+        from tschurn import report
+
+        tables: dict[str, pd.DataFrame] = {}
+        for stage, names in (
+            ("log", (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES)),
+            ("exploration", (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS)),
+            ("windows", (c.FEATURES, c.WINDOWS, c.UNSCORED)),
+            ("segments", (c.PRIORITY, c.THRESHOLD, c.COMPARISON)),
+        ):
+            tables |= {table.name: self._read(stage, table) for table in names}
+        tables |= {table.name: self._per_target("models", table) for table in _PER_TARGET}
+        tables |= {table.name: self._per_target("explain", table) for table in _EXPLANATIONS}
+        tables[c.COLLINEARITY.name] = self._read(f"explain.{self.targets[0]}", c.COLLINEARITY)
+        tables[c.FLAT_COLUMNS.name] = self._windows().flat_columns()
+        manifest = {"versions": versions(), "counters": self.run.counters()}
+        self.progress("report", 0, 1)
+        summary = report.build(tables, self.notes, self.experiment, manifest, self.run.folder)
+        self.progress("report", 1, 1)
+        return summary
+
+    @property
+    def _seed(self) -> int:
+        return self.experiment.experiment.seed
+
+    def _section(self, name: str) -> dict[str, Any]:
+        return getattr(self.experiment, name).model_dump(mode="json")
+
+    def _stage(
+        self, name: str, source: list[str], after: list[str], inputs: dict[str, Any],
+        compute: Callable[[StageFolder], None], deferred: bool = False,
+    ) -> None:  # fmt: skip
+        inputs = {**inputs, "source": source_digest(*source, "contracts"), "versions": versions()}
+        label = name
+        self.progress(label, 0, 1)
+        found = self.run.stage(name, inputs, after, compute, deferred=deferred)
+        if found is not None:
+            self.done[name] = found
+            self.progress(label, 1, 1, "unchanged" if name in self.run.reused else "")
+
+    def _read(self, stage: str, table: c.Table) -> pd.DataFrame:
+        return self.done[stage].read(table)
+
+    def _path(self, stage: str, table: c.Table) -> Path:
+        return self.done[stage].table_path(table)
+
+    def _per_target(self, stage: str, table: c.Table) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.concat([self._read(f"{stage}.{target}", table) for target in self.targets], ignore_index=True)
+
+    def _windows(self) -> WindowSet:
+        return _open_windows(self.done["windows"], self.experiment)
+
+
+def _targets(windows: pd.DataFrame, experiment: Experiment) -> tuple[list[str], list[str]]:
+    """WINDOWS → the targets that can be learned, and notes on those that cannot."""
+    notes = {"time": [], "user": ["split_user"], "random": ["split_random"]}[experiment.split.kind]
+    if experiment.targets.sticker is None:
+        return ["churn"], [*notes, "no_sticker_target"]
+    closed = windows[windows["closed"]]
+    if not closed["sticker"].eq(1).any():
+        return ["churn"], [*notes, "sticker_never"]
+    learned = closed[closed["split"].isin(["train", "validation", "calibration", "test"])]
+    if (learned.groupby("split")["sticker"].nunique() < 2).any():
+        return ["churn"], [*notes, "sticker_one_class"]
+    return ["churn", "sticker"], notes
+
+
+def _open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
+    from tschurn import features
+
+    return features.open_windows(
+        stage.read(c.WINDOWS), stage.read(c.FEATURES), stage.read_array("panel"), stage.read_array("history"), experiment.windows.observe_days
+    )
+
+
+def _direct(folder: Path, windows: WindowSet) -> Any:
+    """The evaluated used model, where it can explain itself; None for networks, averages and constants."""
+    from tschurn import models
+
+    return models.direct_explainer(folder, windows)
+
+
+def _write_predictions(predictions: pd.DataFrame, folder: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from tschurn.runs import writing
+
+    with writing(folder / "predictions.parquet") as beside:
+        pq.write_table(c.PREDICTIONS.check(predictions), beside, compression="zstd")
+
+
+def _train_side_by_side(
+    experiment: Experiment, windows: Path, waiting: dict[str, Path], evaluations: dict[str, int], progress: Progress
+) -> None:
+    """Train each target in a process of its own: two single-threaded trainings use two cores better
+    than one training with two threads, and TensorFlow stays out of this process."""
+    workers = min(len(waiting), experiment.run.threads)
+    threads = max(1, experiment.run.threads // workers)
+    context = get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
+        messages = manager.Queue()
+        futures = {
+            pool.submit(_train_target, experiment, windows, target, folder, threads, evaluations[target], messages): target
+            for target, folder in waiting.items()
+        }
+        pending = set(futures)
+        while pending:
+            try:
+                progress(*messages.get(timeout=0.2))
+            except Empty:
+                pending = {f for f in pending if not f.done()}
+        for future in as_completed(futures):
+            try:
+                future.result()
+            except TschurnError:
+                raise
+            except Exception as error:
+                raise TschurnError(f"training of {futures[future]} failed: {error} (see {waiting[futures[future]] / 'training.log'})") from error
+
+
+def _quiet(threads: int) -> None:
+    """Before a worker imports anything heavy: its thread pools, and the libraries' chatter."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "tensorflow")
+    for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[pool] = str(threads)
+
+
+def _train_target(
+    experiment: Experiment, windows_stage: Path, target: str, folder: Path, threads: int, evaluations: int, messages: Any
+) -> None:
+    """In a worker: train one target and write its tables. What libraries print goes to a log file."""
+    import sys
+
+    with (folder / "training.log").open("w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        from tschurn import models
+
+        out = StageFolder(folder)
+        windows = _open_windows(StageFolder(windows_stage), experiment)
+        tables = models.fit_target(windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations)
+        for table in (*_PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES):
+            out.write(table, tables[table.name])
+        sys.stdout.flush()
+        sys.stderr.flush()

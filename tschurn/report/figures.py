@@ -1,0 +1,555 @@
+"""Tables and summary → the report's Plotly figures by id; what comes from the log is escaped before it enters one.
+
+Plotly renders a subset of HTML in every text and reads templates in hover texts, so names go through
+`safe`, and stand at numeric positions with tick texts (equal or number-like names stay apart).
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from tschurn.contracts import SEGMENTS
+from tschurn.report.summary import TARGETS, table_of
+
+if TYPE_CHECKING:
+    from tschurn.report.render import Texts
+
+Tables = Mapping[str, pd.DataFrame]
+
+# Okabe and Ito's colours, which people with colour-blindness can tell apart; blue is the report's accent.
+BLUE, ORANGE, RED, SKY, GREEN = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73"
+INK, GREY, LIGHT, RULE = "#2B3440", "#98A1AB", "#D5DAE0", "#E9ECEF"
+KIND_COLOURS = {"network": SKY, "average": GREEN, "baseline": GREY}
+EFFECT_COLOURS = {"raises": RED, "lowers": BLUE, "mixed": GREY}
+SEGMENT_COLOURS = {"priority": BLUE, "other_churners": ORANGE, "rest": LIGHT}
+BLUES = [[0, "#F3F7FA"], [0.5, SKY], [1, BLUE]]
+
+LINE_WIDTH = 26  # of a name in a figure, in characters of the Latin alphabet
+NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, BEES_SHOWN, DOTS_SHOWN = 12, 60, 15, 220, 2500
+
+THEME = go.layout.Template(
+    layout={
+        "font": {
+            "family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans KR', 'Noto Sans CJK KR', "
+            "'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif",
+            "size": 12,
+            "color": INK,
+        },
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": [BLUE, ORANGE, GREEN, RED, SKY, GREY],
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "hoverlabel": {"bgcolor": "white", "bordercolor": LIGHT, "font": {"color": INK, "size": 12}, "align": "left"},
+        "legend": {
+            "orientation": "h", "traceorder": "normal",
+            "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top",
+        },  # fmt: skip
+        "xaxis": {"gridcolor": RULE, "zeroline": False, "ticks": "", "automargin": True, "title": {"standoff": 10}},
+        "yaxis": {"gridcolor": RULE, "zeroline": False, "ticks": "", "automargin": True, "title": {"standoff": 8}},
+    }
+)
+
+
+def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, go.Figure]:
+    """All figures for which there is something to show: id → figure, in the order of the report."""
+    found: dict[str, go.Figure | None] = {}
+    for part in summary["seasonality"]:
+        found[f"season-{part['series']}"] = season(table_of(tables, "seasonality"), part["series"], texts)
+    states = bool(summary["process"]) and summary["process"]["case_kind"] == "day_states"
+    found["follows"] = follows(table_of(tables, "directly_follows"), states, texts)
+    found["paths"] = paths(table_of(tables, "paths"), states, texts)
+    for target in TARGETS:
+        about = summary["targets"].get(target)
+        found[f"experiments-{target}"] = experiments(table_of(tables, "experiments", target), texts)
+        found[f"trials-{target}"] = trials(table_of(tables, "trials", target), texts)
+        if about:
+            found[f"ap-{target}"] = average_precision(about["models"], texts)
+            found[f"reliability-{target}"] = reliability(about["reliability"], texts)
+        if target in summary["by_anchor"]:
+            found[f"anchors-{target}"] = by_anchor(summary["by_anchor"][target]["rows"], texts)
+        for place, one in enumerate(summary["explanations"].get(target, [])):
+            suffix = target if place == 0 else f"{target}-{place + 1}"
+            found[f"importance-{suffix}"] = importance(one["shown"], texts)
+            sample = table_of(tables, "shap_sample", target)
+            found[f"bees-{suffix}"] = beeswarm(sample[sample["model"] == one["model"]], one["shown"], texts)
+    scored = table_of(tables, "priority")
+    threshold = (summary["group"]["threshold"] or {}).get("threshold")
+    found["priorities"] = priorities(scored, threshold, texts)
+    found["plane"] = plane(scored, threshold, texts)
+    for versus, part in summary["comparison"].items():
+        found[f"effects-{versus}"] = effects(part["rows"], texts)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def safe(name: object, lines: int = 2) -> str:
+    """A name from the log → text that Plotly shows as it is: at most so many lines, cut in the middle, escaped."""
+    text = "".join(c if c.isprintable() else "\N{MIDDLE DOT}" for c in str(name)).strip()
+    rows = _wrapped(text)
+    if len(rows) > lines:
+        head = _fitting(text, LINE_WIDTH * lines // 2 - 1)
+        text = f"{text[:head]}…{text[::-1][: _fitting(text[::-1], LINE_WIDTH * lines // 2 - 2)][::-1]}"
+        rows = _wrapped(text, at_spaces=False)
+    return "<br>".join(html.escape(row, quote=False) for row in rows)  # Plotly leaves &quot; as it stands
+
+
+def _wrapped(text: str, at_spaces: bool = True) -> list[str]:
+    """Lines no wider than LINE_WIDTH, broken at a space where that leaves no line nearly empty."""
+    rows = []
+    while len(text) > (end := _fitting(text, LINE_WIDTH)):
+        space = text.rfind(" ", end // 2, end + 1) if at_spaces else -1
+        rows.append(text[: space if space > 0 else end].rstrip())
+        text = text[space if space > 0 else end :].lstrip()
+    return [*rows, text]
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many of the first characters fit; Korean, Chinese and Japanese ones are as wide as two others."""
+    total = 0
+    for place, character in enumerate(text):
+        total += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if total > width:
+            return place
+    return len(text)
+
+
+# --- exploration ----------------------------------------------------------------------------------
+def season(table: pd.DataFrame, series: str, texts: Texts) -> go.Figure:
+    """Daily usage with its trend, its weekly season and the remainder, one above the other."""
+    part = table[table["series"] == series].sort_values("day", kind="stable")
+    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.5, 0.25, 0.25])
+    days = [str(day)[:10] for day in part["day"]]
+
+    def line(column: str, row: int, colour: str, width: float) -> None:
+        style = {"color": colour, "width": width}
+        name = texts.plain(f"figures.{column}")
+        values = _short(part[column])
+        figure.add_scatter(x=days, y=values, mode="lines", line=style, name=name, showlegend=row == 1, row=row, col=1)
+
+    line("observed", 1, GREY, 1.2)
+    line("trend", 1, BLUE, 2.4)
+    line("seasonal", 2, BLUE, 1.4)
+    line("remainder", 3, GREY, 1.2)
+    for row, title in enumerate(("per_day", "seasonal", "remainder"), start=1):
+        figure.update_yaxes(title_text=texts.plain(f"figures.{title}"), nticks=4, row=row, col=1)
+    figure.update_xaxes(type="date", tickformat="%Y-%m-%d", nticks=5)
+    return _finish(figure, 380, legend=True)
+
+
+def follows(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
+    """Directly-follows graph as a heatmap: of what follows a step (row), the share of each next step (column)."""
+    if table.empty:
+        return None
+    edges = table.assign(
+        source=table["source"].fillna("\0start"), target=table["target"].fillna("\0end"), n=table["n"].astype(float)
+    )
+    flow = edges.groupby("source")["n"].sum().add(edges.groupby("target")["n"].sum(), fill_value=0)
+    order = flow.sort_index().sort_values(ascending=False, kind="stable").index
+    names = [name for name in order if not name.startswith("\0")][:NODES_SHOWN]
+    rows, columns = ["\0start", *names], [*names, "\0end"]
+    counts = edges.pivot_table(index="source", columns="target", values="n", aggfunc="sum")
+    shares = counts.div(counts.sum(axis=1), axis=0).reindex(index=rows, columns=columns)
+    counts = counts.reindex(index=rows, columns=columns)
+    ends = {"\0start": texts.plain("figures.start"), "\0end": texts.plain("figures.end")}
+    labels = {name: _step_name(name, states, texts, 1) for name in names} | ends
+    figure = go.Figure(
+        go.Heatmap(
+            z=[_short(row) for row in shares.to_numpy()],
+            customdata=[_short(row) for row in counts.to_numpy()],
+            text=[[f"{v:.0%}" if v >= 0.1 else "" for v in row] for row in shares.fillna(0).to_numpy()],
+            texttemplate="%{text}",
+            textfont={"size": 11},
+            colorscale=BLUES,
+            zmin=0,
+            xgap=2,
+            ygap=2,
+            hoverongaps=False,
+            hovertemplate="%{y} → %{x}<br>%{z:.1%} · %{customdata:,.0f}<extra></extra>",
+            colorbar=_colourbar(texts.plain("figures.share_of_next")) | {"tickformat": ".0%", "nticks": 5},
+        )
+    )
+    figure.update_layout(margin_t=52)
+    figure.update_xaxes(_ticks([labels[c] for c in columns]), tickangle=-40, title_text=texts.plain("figures.next_step"))
+    figure.update_xaxes(showgrid=False)
+    figure.update_yaxes(_ticks([labels[r] for r in rows]), autorange="reversed", showgrid=False, title_text=texts.plain("figures.step"))
+    return _finish(figure, 260 + 32 * len(rows))
+
+
+def paths(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
+    """Sankey of the main paths: position by position, where the cases go."""
+    if table.empty:
+        return None
+    links = table.assign(target=table["target"].fillna("\0end"))
+    links = links.sort_values(["n", "step", "source", "target"], ascending=[False, True, True, True], kind="stable")
+    links = links.head(LINKS_SHOWN).sort_values(["step", "source", "target"], kind="stable")
+    weight = links.groupby("source")["n"].sum().sort_values(ascending=False, kind="stable")
+    palette = (BLUE, ORANGE, GREEN, SKY, RED, "#CC79A7", "#B8A500")
+    colours = {name: palette[i] if i < len(palette) else GREY for i, name in enumerate(weight.index)}
+    ends = {"\0end": texts.plain("figures.end"), "other": texts.plain("figures.other")}
+    nodes = sorted({*zip(links["step"], links["source"], strict=True), *zip(links["step"] + 1, links["target"], strict=True)})
+    place = {node: i for i, node in enumerate(nodes)}
+    figure = go.Figure(
+        go.Sankey(
+            arrangement="snap",
+            node={
+                "label": [ends.get(name) or _step_name(name, states, texts) for _, name in nodes],
+                "color": [LIGHT if name in ends else colours.get(name, GREY) for _, name in nodes],
+                "align": "left",
+                "pad": 14,
+                "thickness": 12,
+                "line": {"width": 0},
+                "hovertemplate": "%{label}<br>%{value:,.0f}<extra></extra>",
+            },
+            link={
+                "source": [place[n] for n in zip(links["step"], links["source"], strict=True)],
+                "target": [place[n] for n in zip(links["step"] + 1, links["target"], strict=True)],
+                "value": [int(n) for n in links["n"]],
+                "color": [_faint(colours[name]) for name in links["source"]],
+                "hovertemplate": "%{source.label} → %{target.label}<br>%{value:,.0f}<extra></extra>",
+            },
+        )
+    )
+    return _finish(figure, 460)
+
+
+def _step_name(name: str, states: bool, texts: Texts, lines: int = 2) -> str:
+    """The name of a step: an event's name as it is, a day state in the report's language."""
+    return safe(texts.words.get(f"states.{name}", name) if states else name, lines)
+
+
+# --- models ---------------------------------------------------------------------------------------
+def experiments(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
+    """AP on validation by scaling and architecture; the chosen pair is framed."""
+    if table.empty:
+        return None
+    scores = table.pivot_table(index="scaling", columns="architecture", values="ap", aggfunc="max").sort_index()
+    figure = go.Figure(
+        go.Heatmap(
+            z=[_short(row) for row in scores.to_numpy()],
+            text=[[f"{v:.3f}" if math.isfinite(v) else "" for v in row] for row in scores.to_numpy()],
+            texttemplate="%{text}",
+            colorscale=BLUES,
+            xgap=3,
+            ygap=3,
+            hovertemplate="%{y} · %{x}<br>%{z:.4f}<extra></extra>",
+            showscale=False,
+        )
+    )
+    for row in table[table["chosen"].astype(bool)].itertuples():
+        x, y = scores.columns.get_loc(row.architecture), scores.index.get_loc(row.scaling)
+        figure.add_shape(
+            type="rect", x0=x - 0.48, x1=x + 0.48, y0=y - 0.47, y1=y + 0.47, line={"color": ORANGE, "width": 3}
+        )
+    figure.update_xaxes(_ticks([safe(c) for c in scores.columns]), title_text=texts.plain("figures.architecture"), showgrid=False)
+    figure.update_yaxes(_ticks([safe(r) for r in scores.index]), title_text=texts.plain("figures.scaling"), showgrid=False)
+    return _finish(figure, 130 + 48 * len(scores))
+
+
+def trials(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
+    """AP on validation of every trial of the search, with the best so far."""
+    table = table[table["ap"].notna()].sort_values("trial", kind="stable")
+    if table.empty:
+        return None
+    chosen = table["chosen"].astype(bool)
+    figure = go.Figure()
+    best = _short(table["ap"].cummax())
+    x = [int(t) for t in table["trial"]]
+    line = {"color": LIGHT, "width": 2, "shape": "hv"}
+    figure.add_scatter(x=x, y=best, mode="lines", line=line, name=texts.plain("figures.best_so_far"), hoverinfo="skip")
+    for part, name, marker in (
+        (table[~chosen], "trial", {"color": GREY, "size": 8}),
+        (table[chosen], "chosen", {"color": BLUE, "size": 13, "symbol": "diamond"}),
+    ):
+        text = [_settings(value) for value in part["hyperparameters"]]
+        figure.add_scatter(
+            x=[int(t) for t in part["trial"]],
+            y=_short(part["ap"]),
+            mode="markers",
+            marker=marker,
+            name=texts.plain(f"figures.{name}"),
+            text=text,
+            hovertemplate="%{x}: %{y:.4f}<br>%{text}<extra></extra>",
+        )
+    figure.update_xaxes(title_text=texts.plain("figures.trial_number"))
+    figure.update_yaxes(title_text=texts.plain("figures.ap_validation"))
+    return _finish(figure, 300, legend=True)
+
+
+def average_precision(models: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
+    """AP of every model on test with its interval, and the base rate, which is the AP of chance."""
+    models = [m for m in models if m["ap"] is not None]
+    if not models:
+        return None
+    figure = go.Figure()
+    groups = [("used", BLUE, 14, "diamond"), *((kind, colour, 9, "circle") for kind, colour in KIND_COLOURS.items())]
+    for group, colour, size, symbol in groups:
+        rows = [(y, m) for y, m in enumerate(models) if (group == "used" if m["used"] else group == m["kind"])]
+        bounds = [_bounds(m["ap"], m["intervals"]["ap"]["low"], m["intervals"]["ap"]["high"]) for _, m in rows]
+        figure.add_scatter(
+            x=[m["ap"] for _, m in rows],
+            y=[y for y, _ in rows],
+            mode="markers",
+            name=texts.plain("figures.observed_share") if group == "used" else texts.plain(f"kinds.{group}"),
+            marker={"color": colour, "size": size, "symbol": symbol},
+            error_x=_error(bounds),
+            text=[f"{safe(m['name'])}: {m['ap']:.3f}" for _, m in rows],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    rate = next((m["base_rate"] for m in models if m["base_rate"] is not None), None)
+    if rate is not None:
+        note = texts.plain("figures.base_rate", rate=f"{rate:.2f}")
+        figure.add_vline(x=rate, line={"color": RED, "dash": "dot", "width": 1.5})
+        figure.add_annotation(x=rate, y=-0.9, text=note, showarrow=False, font={"color": RED, "size": 11}, xanchor="left")
+    names = [f"<b>{safe(m['name'])}</b>" if m["used"] else safe(m["name"]) for m in models]
+    figure.update_yaxes(_ticks(names), range=[len(models) - 0.4, -1.4], showgrid=False)
+    figure.update_xaxes(title_text=texts.plain("figures.ap_test"), rangemode="tozero")
+    return _finish(figure, 120 + 32 * len(models), legend=True)
+
+
+def by_anchor(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
+    """AP of the used model minus AP of the best baseline, test anchor by test anchor."""
+    rows = [r for r in rows if r["difference"] is not None]
+    if not rows:
+        return None
+    figure = go.Figure(
+        go.Bar(
+            x=list(range(len(rows))),
+            y=[r["difference"] for r in rows],
+            marker_color=[BLUE if r["difference"] > 0 else ORANGE for r in rows],
+            customdata=[[r["anchor_day"], r["windows"]] for r in rows],
+            hovertemplate="%{customdata[0]}: %{y:+.4f} · n = %{customdata[1]:,}<extra></extra>",
+            width=0.6,
+        )
+    )
+    figure.add_hline(y=0, line={"color": INK, "width": 1})
+    figure.update_xaxes(_ticks([r["anchor_day"] for r in rows]), tickangle=-40, title_text=texts.plain("figures.anchor_day"))
+    figure.update_yaxes(title_text=texts.plain("figures.difference_ap"), tickformat="+.3f")
+    return _finish(figure, 300)
+
+
+def reliability(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
+    """What came true against what was predicted, in equal-mass bins; on the diagonal when calibrated."""
+    if not rows:
+        return None
+    top = min(1.0, 1.08 * max([r["p_mean"] for r in rows] + [r["high"] for r in rows]))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, top],
+        y=[0, top],
+        mode="lines",
+        line={"color": GREY, "dash": "dot", "width": 1.5},
+        name=texts.plain("figures.perfect"),
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[r["p_mean"] for r in rows],
+        y=[r["y_mean"] for r in rows],
+        mode="lines+markers",
+        line={"color": BLUE, "width": 1},
+        marker={"size": 8},
+        error_y=_error([_bounds(r["y_mean"], r["low"], r["high"]) for r in rows]),
+        customdata=[r["windows"] for r in rows],
+        hovertemplate="%{x:.3f} → %{y:.3f} · n = %{customdata:,}<extra></extra>",
+        name=texts.plain("figures.observed_share"),
+    )
+    figure.update_xaxes(title_text=texts.plain("figures.predicted"), range=[0, top])
+    figure.update_yaxes(title_text=texts.plain("figures.came_true"), range=[0, top])
+    return _finish(figure, 340, legend=True)
+
+
+# --- why ------------------------------------------------------------------------------------------
+def importance(columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
+    """Mean |SHAP| of the most important columns, coloured by the direction of their effect."""
+    if not columns:
+        return None
+    figure = go.Figure()
+    for effect, colour in EFFECT_COLOURS.items():
+        rows = [(y, c) for y, c in enumerate(columns) if c["effect"] == effect]
+        figure.add_bar(
+            x=[c["importance"] for _, c in rows],
+            y=[y for y, _ in rows],
+            orientation="h",
+            width=0.62,
+            marker_color=colour,
+            name=texts.plain(f"effects.{effect}"),
+            text=[safe(c["label"], 6) for _, c in rows],
+            textposition="none",
+            hovertemplate="%{text}<br>%{x:.3f}<extra></extra>",
+        )
+    figure.update_yaxes(_ticks([safe(c["label"]) for c in columns]), autorange="reversed", showgrid=False)
+    figure.update_xaxes(title_text=texts.plain("figures.mean_shap"))
+    figure.update_layout(barmode="overlay")
+    return _finish(figure, 150 + 34 * len(columns), legend=True)
+
+
+def beeswarm(sample: pd.DataFrame, columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
+    """One dot per window and column: sideways its SHAP value, in colour the rank of the column's value."""
+    order = {c["column"]: place for place, c in enumerate(columns)}
+    sample = sample[sample["column"].isin(order)]
+    if sample.empty:
+        return None
+    groups = sample.groupby("column", sort=False)
+    step = np.ceil(groups["shap"].transform("size") / BEES_SHOWN)
+    sample = sample[groups.cumcount() % step == 0]
+    groups = sample.groupby("column", sort=False)
+    ranks = groups["value"].rank(method="average").sub(1).div((groups["value"].transform("count") - 1).clip(lower=1))
+    reach = float(sample["shap"].max() - sample["shap"].min()) or 1.0
+    inside = sample.assign(bin=np.floor(sample["shap"] / reach * 90)).groupby(["column", "bin"], sort=False).cumcount()
+    side = np.where(inside % 2 == 0, 1.0, -1.0) * np.ceil(inside / 2)  # 0, -1, 1, -2, 2 …: alternately below and above
+    y = sample["column"].map(order).to_numpy(float) + np.clip(side * 0.045, -0.42, 0.42)
+    figure = go.Figure(
+        go.Scatter(
+            x=_short(sample["shap"]),
+            y=_short(y),
+            mode="markers",
+            marker={
+                "size": 4.5,
+                "opacity": 0.8,
+                "color": _short(ranks.fillna(0.5), 2),
+                "colorscale": [[0, BLUE], [0.5, LIGHT], [1, RED]],
+                "cmin": 0,
+                "cmax": 1,
+                "colorbar": _colourbar(texts.plain("figures.value_rank"))
+                | {"tickvals": [0, 1], "ticktext": [texts.plain("figures.low"), texts.plain("figures.high")]},
+            },
+            customdata=_short(sample["value"]),
+            hovertemplate="SHAP %{x:.3f} · %{customdata}<extra></extra>",
+        )
+    )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    shown = len(columns)
+    figure.update_yaxes(_ticks([safe(c["label"]) for c in columns]), range=[shown - 0.5, -0.5], showgrid=False)
+    figure.update_xaxes(title_text=texts.plain("figures.shap"), nticks=6, tickangle=0)
+    figure.update_layout(margin_t=52)
+    return _finish(figure, 150 + 34 * shown)
+
+
+# --- the priority group ---------------------------------------------------------------------------
+def priorities(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Figure | None:
+    """Histogram of the log of the priority, by segment, with the threshold."""
+    logs = scored["log_priority"].astype(float)
+    logs, segments = logs[np.isfinite(logs)], scored["segment"][np.isfinite(logs)]
+    if logs.empty:
+        return None
+    edges = np.histogram_bin_edges(logs, bins=min(40, max(5, round(2 * math.sqrt(len(logs))))))
+    middles, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
+    figure = go.Figure()
+    for segment in SEGMENTS:
+        figure.add_bar(
+            x=_short(middles),
+            y=[int(n) for n in np.histogram(logs[segments == segment], edges)[0]],
+            width=float(width) * 0.94,
+            marker_color=SEGMENT_COLOURS[segment],
+            name=texts.plain(f"segments.{segment}"),
+            hovertemplate="%{y:,}<extra>" + texts.plain(f"segments.{segment}") + "</extra>",
+        )
+    if threshold and threshold > 0:
+        figure.add_vline(x=math.log(threshold), line={"color": INK, "dash": "dot", "width": 1.5})
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(title_text=texts.plain("figures.log_priority"))
+    figure.update_yaxes(title_text=texts.plain("figures.users"))
+    return _finish(figure, 360, legend=True)
+
+
+def plane(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Figure | None:
+    """Users by p(churn) and p(sticker), coloured by segment; the line is where their product is the threshold."""
+    scored = scored[scored["p_sticker"].notna()]
+    if scored.empty:
+        return None
+    figure = go.Figure()
+    if threshold and 0 < threshold < 1:
+        x = np.geomspace(threshold, 1, 60)
+        line = {"color": INK, "dash": "dot", "width": 1.5}
+        name = texts.plain("figures.threshold")
+        figure.add_scatter(x=_short(x), y=_short(threshold / x), mode="lines", line=line, name=name, hoverinfo="skip")
+    for segment in reversed(SEGMENTS):
+        part = scored[scored["segment"] == segment].sort_values("rank", kind="stable")
+        part = part.iloc[:: max(1, math.ceil(len(part) / DOTS_SHOWN))]
+        figure.add_scatter(
+            x=_short(part["p_churn"]),
+            y=_short(part["p_sticker"].astype(float)),
+            mode="markers",
+            marker={"color": SEGMENT_COLOURS[segment], "size": 6, "opacity": 0.75, "line": {"width": 0.5, "color": "white"}},
+            name=texts.plain(f"segments.{segment}"),
+            text=[safe(user) for user in part["user_id"]],
+            hovertemplate="%{text}<br>%{x:.3f} × %{y:.3f}<extra></extra>",
+        )
+    top = min(1.0, 1.05 * float(scored["p_sticker"].max()))
+    figure.update_xaxes(title_text=texts.plain("figures.p_churn"), range=[0, 1])
+    figure.update_yaxes(title_text=texts.plain("figures.p_sticker"), range=[0, top])
+    return _finish(figure, 420, legend=True)
+
+
+def effects(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
+    """Hedges' g of the variables that differ most, with intervals; hollow where the variable enters the score."""
+    rows = [r for r in rows if r["hedges_g"] is not None][:VARIABLES_SHOWN]
+    if not rows:
+        return None
+    rows.sort(key=lambda r: (-r["hedges_g"], r["variable"]))
+    figure = go.Figure()
+    for circular, symbol in ((False, "circle"), (True, "circle-open")):
+        part = [(y, r) for y, r in enumerate(rows) if r["circular"] is circular]
+        figure.add_scatter(
+            x=[r["hedges_g"] for _, r in part],
+            y=[y for y, _ in part],
+            mode="markers",
+            marker={"color": GREY if circular else BLUE, "size": 10, "symbol": symbol, "line": {"width": 2}},
+            error_x=_error([_bounds(r["hedges_g"], r["g_low"], r["g_high"]) for _, r in part]),
+            name=texts.plain("figures.circular" if circular else "figures.not_circular"),
+            text=[safe(r["label"], 6) for _, r in part],
+            hovertemplate="%{text}<br>g = %{x:.2f}<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    figure.update_yaxes(_ticks([safe(r["label"]) for r in rows]), range=[len(rows) - 0.5, -0.5], showgrid=False)
+    figure.update_xaxes(title_text=texts.plain("figures.hedges_g"))
+    return _finish(figure, 120 + 34 * len(rows), legend=True)
+
+
+# --- shared by the figures ------------------------------------------------------------------------
+def _finish(figure: go.Figure, height: int, legend: bool = False) -> go.Figure:
+    margin = {"t": 46} if legend else {}
+    return figure.update_layout(template=THEME, height=height, showlegend=legend, margin=margin, hovermode="closest")
+
+
+def _ticks(names: Sequence[str]) -> dict[str, Any]:
+    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names), "type": "linear"}
+
+
+def _colourbar(title: str) -> dict[str, Any]:
+    """A colour bar above the plot, where it takes no width from it."""
+    place = {"orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top"}
+    return {"title": {"text": title, "side": "right"}, "thickness": 8, "outlinewidth": 0, "len": 160, "lenmode": "pixels", **place}
+
+
+def _bounds(value: float, low: float | None, high: float | None) -> tuple[float, float]:
+    """Distances of an interval's ends from its value; 0 where there is no interval."""
+    return (max(0.0, high - value) if high is not None else 0.0, max(0.0, value - low) if low is not None else 0.0)
+
+
+def _error(bounds: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    up, down = ([b[i] for b in bounds] for i in (0, 1))
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.2, "width": 0, "color": GREY}
+
+
+def _short(values: Any, digits: int = 5) -> list[float | None]:
+    """Numbers to so many significant digits, for a small file; what is not finite becomes null."""
+    numbers = np.asarray(pd.Series(values).astype("float64"))
+    return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in numbers]
+
+
+def _settings(text: str) -> str:
+    """The JSON of a trial's hyperparameters as lines of a hover text."""
+    return safe(str(text).translate(str.maketrans("", "", '{}"')), 8)
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.28)"
