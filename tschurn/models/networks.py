@@ -190,7 +190,7 @@ def _compile(h: Hyperparameters, shape: tuple[int, int, int], seed: int) -> tupl
     optimizer = keras.optimizers.Adam(h.learning_rate, clipnorm=1.0)
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
     optimizer.build(model.trainable_variables)
-    return model, [np.array(v) for v in _variables(model)]
+    return model, [v.numpy().copy() for v in _variables(model)]
 
 
 def _variables(model: keras.Model) -> list[Any]:

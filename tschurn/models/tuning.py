@@ -87,6 +87,7 @@ def search(
 
     tuner = Search(
         objective=kt.Objective("ap", "max"), max_trials=trials, seed=seed, hyperparameters=search_space(start, has_history),
+        num_initial_points=max(3, trials // 3),  # its own default, three per dimension, would leave 15 trials all random
         directory=str(folder), project_name="trials", overwrite=True,
     )  # fmt: skip
     tuner.search(verbose=0)

@@ -1,0 +1,135 @@
+"""Every model behind the one interface: it learns, it repeats itself, it survives being saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tschurn.features.windows import WindowSet
+from tschurn.models import baselines as b
+from tschurn.models.direct import Direct
+from tschurn.models.evaluation import auc
+from tschurn.models.networks import ARCHITECTURES, Hyperparameters, Network
+from tschurn.models.scaling import SCALINGS, fit_scaling, signed_log1p, window_scalings
+
+DAYS, USERS, DAILY, HISTORY = 40, 90, 3, 2
+
+
+@pytest.fixture(scope="module")
+def windows() -> WindowSet:
+    """Churn depends on the order of acts (late acts protect) and on one history column."""
+    random = np.random.default_rng(0)
+    panel = random.poisson(0.7, (USERS, DAYS, DAILY)).astype(np.float32)
+    user, anchor = (a.ravel() for a in np.meshgrid(np.arange(USERS), np.arange(6, DAYS), indexing="ij"))
+    history = random.normal(size=(len(user), HISTORY)).astype(np.float32)
+    late = panel[user[:, None], anchor[:, None] + np.arange(-1, 1), 0].sum(1)
+    index = pd.DataFrame(
+        {"user_id": user, "user": user.astype(np.int32), "anchor": anchor.astype(np.int32), "anchor_day": anchor,
+         "churned": (2.0 - 1.5 * late + 1.5 * history[:, 0] + random.logistic(size=len(user)) * 0.5 > 0).astype(int)}
+    )  # fmt: skip
+    features = pd.DataFrame(
+        {"feature": ["own:a:count", "own:b:count", "received:c:count", "history:x", "history:y"], "kind": ["daily"] * 3 + ["history"] * 2,
+         "side": ["own", "own", "received", None, None], "measure": ["count"] * 3 + ["x", "y"],
+         "label_en": list("abcde"), "label_ko": list("abcde")}
+    )  # fmt: skip
+    return WindowSet(index, features, panel, history, 7)
+
+
+@pytest.fixture(scope="module")
+def parts(windows: WindowSet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    y = windows.index["churned"].to_numpy(float)
+    order = np.random.default_rng(1).permutation(len(windows))
+    return {k: (r, y[r]) for k, r in zip(("train", "validation", "test"), np.array_split(order, 3), strict=True)}
+
+
+def make(name: str):
+    if name in ARCHITECTURES:
+        return Network(name, Hyperparameters(name, units=12, batch_size=64, learning_rate=0.01), seed=1, epochs=6)
+    return {
+        "most_frequent": b.MostFrequent,
+        "recency": lambda: b.Logistic("recency", "recency", 1),
+        "logistic_recency": lambda: b.Logistic("logistic_recency", "recency_and_active_days", 1),
+        "logistic_history": lambda: b.Logistic("logistic_history", "history", 1),
+        "lightgbm_7days": lambda: b.Boosting("lightgbm_7days", "days", 1, 1),
+        "lightgbm_history": lambda: b.Boosting("lightgbm_history", "flat", 1, 1),
+    }[name]()
+
+
+FLOOR = {"most_frequent": 0.5, "recency": 0.5, "logistic_recency": 0.5, "logistic_history": 0.75, "lightgbm_7days": 0.7,
+         "lightgbm_history": 0.85, "gru": 0.85, "bilstm": 0.85, "gru_bilstm": 0.85}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLOOR)
+def test_a_model_learns_repeats_itself_and_survives_saving(windows: WindowSet, parts: dict, name: str, tmp_path: Path) -> None:
+    model, again = make(name), make(name)
+    for one in (model, again):
+        one.fit(windows, *parts["train"], parts["validation"])
+        one.fit(windows, *parts["train"])  # the second fit keeps what the first chose
+    rows, y = parts["test"]
+    found = model.log_odds(windows, rows)
+    assert np.isfinite(found).all()
+    assert auc(y, found) >= FLOOR[name]
+    np.testing.assert_array_equal(found, again.log_odds(windows, rows))
+    model.save(tmp_path)
+    loaded = b.load_model(tmp_path)
+    np.testing.assert_allclose(loaded.log_odds(windows, rows), found, rtol=1e-6, atol=1e-6)
+    assert not [f for f in tmp_path.iterdir() if f.suffix in {".pkl", ".pickle", ".joblib", ".keras"}]
+
+
+def test_one_window_scores_as_in_bulk(windows: WindowSet, parts: dict) -> None:
+    model = make("gru")
+    model.fit(windows, *parts["train"])
+    rows = parts["test"][0]
+    assert model.log_odds(windows, rows[:1])[0] == pytest.approx(model.log_odds(windows, rows)[0], abs=1e-5)
+
+
+def test_stopping_early_keeps_the_best_epoch(windows: WindowSet, parts: dict) -> None:
+    """With labels that mean nothing, validation gets worse soon; the network must not run to the end."""
+    random = np.random.default_rng(0)
+    rows = parts["train"][0]
+    model = Network("gru", Hyperparameters(units=48, learning_rate=0.02, dropout=0, batch_size=32), seed=1, epochs=30)
+    model.fit(windows, rows, random.integers(0, 2, len(rows)).astype(float), parts["validation"])
+    assert model.epochs < 10
+
+
+def test_an_average_is_the_mean_of_its_members(windows: WindowSet, parts: dict, tmp_path: Path) -> None:
+    members = [make("logistic_history"), make("lightgbm_history")]
+    average = b.Average(members)
+    average.fit(windows, *parts["train"], parts["validation"])
+    rows = parts["test"][0]
+    found = average.log_odds(windows, rows)
+    np.testing.assert_allclose(found, (members[0].log_odds(windows, rows) + members[1].log_odds(windows, rows)) / 2)
+    average.save(tmp_path)
+    np.testing.assert_allclose(b.load_model(tmp_path).log_odds(windows, rows), found)
+
+
+@pytest.mark.parametrize("name", ["logistic_recency", "logistic_history", "lightgbm_7days", "lightgbm_history"])
+def test_direct_contributions_add_up_to_the_model(windows: WindowSet, parts: dict, name: str) -> None:
+    model = make(name)
+    model.fit(windows, *parts["train"])
+    direct = Direct(model, windows)
+    rows = parts["test"][0][:50]
+    rest = model.log_odds(windows, rows) - direct.contributions(rows).sum(axis=1)
+    np.testing.assert_allclose(rest, rest[0], atol=1e-6)
+    assert direct.values(rows).shape == direct.contributions(rows).shape == (50, len(direct.columns))
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_scalings_against_plain_numpy(windows: WindowSet, kind: str) -> None:
+    rows = np.arange(500)
+    values = windows.batch(rows).reshape(-1, DAILY).astype(float)
+    logged = signed_log1p(values) if kind == "log1p_standard" else values
+    expected = {
+        "none": values,
+        "minmax": (values - values.min(0)) / np.ptp(values, axis=0),
+    }.get(kind, (logged - logged.mean(0)) / logged.std(0))
+    daily, _ = window_scalings(kind, windows, rows)
+    np.testing.assert_allclose(daily(windows.batch(rows)).reshape(-1, DAILY), expected, atol=1e-5)
+
+
+def test_a_constant_column_becomes_nothing() -> None:
+    scaling = fit_scaling("standard", iter([np.full((9, 1), 7.3)]), 1)
+    assert np.allclose(scaling(np.full((2, 1), 7.3)), 0)
