@@ -6,7 +6,6 @@ stable, since other people's files rely on them: add, do not rename.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from tschurn.errors import ConfigError
+from tschurn.errors import ConfigError, did_you_mean
 
 
 class Section(BaseModel):
@@ -60,8 +59,7 @@ class Log(Section):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
-            near = difflib.get_close_matches(value, available_timezones(), n=1)
-            raise ValueError(f"no such time zone{_did_you_mean(near)}")
+            raise ValueError(f"no such time zone{did_you_mean(value, available_timezones())}")
         return value
 
     @model_validator(mode="after")
@@ -220,7 +218,7 @@ def load(path: str | Path) -> Experiment:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such experiment file{_did_you_mean(_neighbours(path))}") from None
+        raise ConfigError(f"{path}: no such experiment file{_neighbour(path)}") from None
     except (IsADirectoryError, PermissionError) as error:
         raise ConfigError(f"{path}: cannot be read as an experiment file ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -251,7 +249,7 @@ def _sentence(error: ValidationError) -> str:
     elif (key, found if isinstance(found, str) else None) in _TO_COME_VALUES:
         text = f"key `{key}` = {shown}: {_TO_COME_VALUES[key, found]} is not in this version"
     elif first["type"] == "extra_forbidden":
-        text = f"unknown key `{key}`{_did_you_mean(difflib.get_close_matches(parts[-1], _siblings(parts), n=1))}"
+        text = f"unknown key `{key}`{did_you_mean(parts[-1], _siblings(parts))}"
     elif first["type"] == "missing":
         text = f"key `{key}` is missing"
     elif first["type"] == "value_error":
@@ -273,12 +271,8 @@ def _siblings(parts: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _neighbours(path: Path) -> list[str]:
-    """Experiment files whose name is close to one that does not exist."""
+def _neighbour(path: Path) -> str:
+    """A hint at the experiment file whose name is close to one that does not exist."""
     folder = path.parent
     names = [p.name for p in folder.glob("*.toml")] if folder.is_dir() else []
-    return [str(folder / name) for name in difflib.get_close_matches(path.name, names, n=1)]
-
-
-def _did_you_mean(candidates: list[str]) -> str:
-    return f"; did you mean `{candidates[0]}`?" if candidates else ""
+    return did_you_mean(path.name, names, str(folder / "{}"))

@@ -559,8 +559,9 @@ PRIORITY = Table(
 )
 THRESHOLD = Table(
     "threshold",
-    "One row: the method, the value of the priority threshold, what it was learned on, the p_churn "
-    "from which a user counts as likely to churn, and the sizes of the segments.",
+    "One row: the method, the value of the priority threshold, what it was learned on ('calibration' "
+    "or 'validation' windows, the 'scored' users, or 'given' in the experiment file), the p_churn from "
+    "which a user counts as likely to churn, and the sizes of the segments.",
     (),
     {
         "method": "string",
@@ -584,9 +585,10 @@ PROFILE = Table(
 COMPARISON = Table(
     "comparison",
     "The priority group against `versus` ('others' = everybody else, or 'other_churners'), "
-    "variable by variable, one row per user: Welch's t, its p and Benjamini-Hochberg q, Hedges' g "
-    "with interval, Mann-Whitney p beside it. circular: the variable enters the score. Statistics "
-    "are null where a group has fewer than two users or no variance.",
+    "variable by variable, one row per user: Welch's t with its p, Mann-Whitney's rank_p beside it, "
+    "q: Benjamini-Hochberg over the larger of p and rank_p, Hedges' g with interval. circular: the "
+    "variable enters the score; its q is null. Welch's statistics are null where a group has fewer "
+    "than two users or no variance, hedges_g and rank_p where both together have none.",
     ("versus", "variable"),
     {
         "versus": "string",

@@ -6,6 +6,9 @@ expected, what was found, what to do.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class TschurnError(Exception):
     """Any error that tschurn raises on purpose. Raised as itself only when the fault is ours."""
@@ -41,3 +44,12 @@ class RunFolderError(UserError):
 
 class MissingExtraError(UserError):
     """An optional package was asked for that is not installed; the message names the extra."""
+
+
+def did_you_mean(name: str, candidates: Iterable[str], inside: str = "{}") -> str:
+    """→ the part of a message that suggests the candidate nearest to `name`, or nothing.
+
+    inside: how the candidate is shown, `{}` standing for it.
+    """
+    near = difflib.get_close_matches(name, list(candidates), n=1)
+    return f"; did you mean `{inside.format(near[0])}`?" if near else ""

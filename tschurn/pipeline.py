@@ -169,7 +169,7 @@ class _Stages:
         after = ["windows", *(f"models.{t}" for t in self.targets)]
         self._stage("segments", ["segments"], after, {"segments": self._section("segments")}, compute)
         windows = self._windows()
-        segments.export(
+        segments.write_lists(
             self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS), windows.profile(windows.newest()),
             self.experiment, self.run.folder,
         )  # fmt: skip

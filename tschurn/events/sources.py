@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from tschurn.config import Columns, Log
-from tschurn.errors import LogError
+from tschurn.errors import LogError, did_you_mean
 from tschurn.events import datasets, engine
 
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -69,10 +68,8 @@ def open_source(backend: Backend, log: Log) -> Source:
     for role in ("user", "time", "event", "actor", "value"):
         name = getattr(columns, role)
         if name not in present and role not in optional:
-            near = difflib.get_close_matches(name, present, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
             raise LogError(
-                f"{log.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}{hint}"
+                f"{log.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}{did_you_mean(name, present)}"
                 f" Set it under [log] columns = {{ {role} = ... }}"
             )
     return Source(log.path, files, table, columns, columns.actor in present, columns.value in present)
@@ -90,5 +87,4 @@ def _endings() -> str:
 def _near(path: Path) -> str:
     folder = path.parent
     names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean `{folder / near[0]}`?" if near else ""
+    return did_you_mean(path.name, names, str(folder / "{}"))

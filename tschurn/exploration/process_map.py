@@ -6,10 +6,7 @@ Science in Action", 2016, chapter 6), an optional extra. Nothing here depends on
 
 from __future__ import annotations
 
-import io
 import json
-import warnings
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +17,6 @@ import pandas as pd
 from tschurn.exploration import lifecycle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
     from tschurn.config import Targets
@@ -127,8 +123,7 @@ def discover(steps: pd.DataFrame) -> Discovered:
     if steps.empty:
         return Discovered(_follows_frame([]), _variants_frame({}), 0, "no cases")
     try:
-        with _quiet():
-            import pm4py  # AGPL: an extra
+        import pm4py  # AGPL: an extra
     except ImportError:
         return Discovered(_follows_frame([]), _variants_frame({}), 0, NOT_INSTALLED)
     log = pd.DataFrame(
@@ -139,9 +134,8 @@ def discover(steps: pd.DataFrame) -> Discovered:
             "time:timestamp": pd.to_datetime(steps["position"], unit="s", utc=True),
         }
     )
-    with _quiet():
-        follows, first, last = pm4py.discover_dfg(log.copy())
-        variants = pm4py.get_variants(log)
+    follows, first, last = pm4py.discover_dfg(log.copy())  # a copy, since it adds columns
+    variants = pm4py.get_variants(log)
     edges = [(source, target, n) for (source, target), n in follows.items()]
     edges += [(None, name, n) for name, n in first.items()] + [(name, None, n) for name, n in last.items()]
     return Discovered(_follows_frame(edges), _variants_frame(variants), len(variants), "pm4py")
@@ -204,11 +198,3 @@ def _variants_frame(variants: dict[tuple[str, ...], int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["steps", "length", "cases", "share"]).astype(
         {"steps": "str", "length": "int64", "cases": "int64", "share": "float64"}
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Swallow pm4py's banner, progress bars and warnings, here and nowhere else."""
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

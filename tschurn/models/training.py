@@ -15,7 +15,7 @@ import pandas as pd
 
 from tschurn.config import Experiment
 from tschurn.contracts import Progress, Windows
-from tschurn.errors import ConfigError
+from tschurn.errors import ConfigError, did_you_mean
 from tschurn.models import tuning
 from tschurn.models.baselines import Average, make_baselines
 from tschurn.models.calibration import Calibration, fit_calibration
@@ -71,6 +71,8 @@ def train(windows: Windows, target: str, experiment: Experiment, threads: int, f
     seed, search = experiment.experiment.seed, experiment.search
     blocks = Blocks.of(windows, target)
     baselines = make_baselines(windows, seed, threads)
+    names = [*ARCHITECTURES, *(model.name for model in baselines)]
+    _refuse_unknown(experiment.models.use, [*names, "average"] if "lightgbm_history" in names else names)
     total = len(ARCHITECTURES) * (len(SCALINGS) + 3) + search.trials + 2 * len(baselines) + 2
     steps = _Steps(progress, f"models.{target}", total)
 
@@ -88,7 +90,7 @@ def train(windows: Windows, target: str, experiment: Experiment, threads: int, f
         average = Average([candidates[best_network], candidates["lightgbm_history"]])
         candidates["average"] = average
         validation_ap["average"] = average_precision(validation[1], average.log_odds(windows, validation[0]))
-    used = _used(experiment.models.use, validation_ap)
+    used = _best_of_all(validation_ap) if experiment.models.use == "auto" else experiment.models.use
 
     chosen_and_train = np.sort(np.concatenate([blocks.train, blocks.validation]))
     everything = np.arange(len(windows.index))
@@ -139,9 +141,12 @@ def _best(scores: dict[str, float], models: dict[str, Any], kind: str) -> str:
     return max(names, key=lambda name: (np.nan_to_num(scores[name]), name))
 
 
-def _used(wanted: str, scores: dict[str, float]) -> str:
-    if wanted == "auto":
-        return max(scores, key=lambda name: (np.nan_to_num(scores[name]), name))
-    if wanted not in scores:
-        raise ConfigError(f"key `models.use` = {wanted!r}: no such model in this run; there are auto, {', '.join(scores)}")
-    return wanted
+def _best_of_all(scores: dict[str, float]) -> str:
+    return max(scores, key=lambda name: (np.nan_to_num(scores[name]), name))
+
+
+def _refuse_unknown(wanted: str, names: list[str]) -> None:
+    if wanted not in ("auto", *names):
+        raise ConfigError(
+            f"key `models.use` = {wanted!r}: no such model in this run{did_you_mean(wanted, names)} There are: auto, {', '.join(names)}"
+        )

@@ -1,0 +1,148 @@
+"""boruta_shap.py: planted causes are found, noise is not, users are not split between themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tschurn.contracts import SELECTION
+from tschurn.explain import boruta_shap
+from tschurn.explain.boruta_shap import draw_windows, kept, select
+
+
+def logs(users: int, anchors: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns 0, 1: causes; 2: a user trait that is a cause; 3-6: noise; 7-12: noise constant per user."""
+    rng = np.random.default_rng(seed)
+    user = np.repeat(np.arange(users), anchors)
+    matrix = rng.normal(size=(len(user), 13)).astype(np.float32)
+    matrix[:, 2] = rng.normal(size=users)[user]
+    matrix[:, 7:] = rng.normal(size=(users, 6))[user]
+    log_odds = 1.5 * matrix[:, 0] - 1.2 * matrix[:, 1] + 1.2 * matrix[:, 2] + 1.5 * rng.normal(size=users)[user]
+    return matrix, (rng.random(len(user)) < 1 / (1 + np.exp(-log_odds))).astype(np.int8), user
+
+
+NAMES = [f"c{i}" for i in range(13)]
+
+
+@pytest.mark.parametrize("users", [200, 1000])
+def test_causes_accepted_and_noise_not(users: int) -> None:
+    matrix, y, user = logs(users, 8, 1)
+    table = select(matrix, NAMES, y, user, trials=15, seed=0)
+    assert table["decision"].tolist()[:3] == ["accepted"] * 3
+    assert set(kept(table)) == {"c0", "c1", "c2"}
+    assert (table["decision"][3:] == "rejected").sum() >= 8
+    assert table["importance"].iloc[0] == table["importance"].max()
+    accepted = table[table["decision"] == "accepted"]
+    assert (accepted["importance"] > accepted["shadow_max"]).all()
+    SELECTION.check(table.assign(target="churn"))
+
+
+def test_rows_of_one_user_do_not_make_noise_look_useful() -> None:
+    """Churn is a trait of the user; columns constant per user can only tell users apart. None may stay."""
+    found = 0
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        user = np.repeat(np.arange(60), rng.integers(8, 14, 60))
+        matrix = rng.normal(size=(60, 12))[user].astype(np.float32)
+        y = (rng.random(len(user)) < 1 / (1 + np.exp(-3 * rng.normal(size=60)[user]))).astype(int)
+        found += (select(matrix, NAMES[:12], y, user, trials=15, seed=seed)["decision"] == "accepted").sum()
+    assert found == 0
+
+
+def test_regression_is_chosen_by_y() -> None:
+    matrix, _, user = logs(600, 4, 2)
+    y = 3 * matrix[:, 4] + np.random.default_rng(0).normal(size=len(user))
+    assert kept(select(matrix, NAMES, y, user, trials=12, seed=0)) == ["c4"]
+
+
+def test_same_seed_same_table_and_another_order_of_columns_same_verdict() -> None:
+    matrix, y, user = logs(300, 2, 3)
+    matrix, columns = matrix[:, :6], NAMES[:6]
+    first = select(matrix, columns, y, user, trials=10, seed=5)
+    pd.testing.assert_frame_equal(first, select(matrix, columns, y, user, trials=10, seed=5))
+    assert not first.equals(select(matrix, columns, y, user, trials=10, seed=6))
+    turned = select(matrix[:, ::-1], columns[::-1], y, user, trials=10, seed=5)
+    assert {"c0", "c1"} <= set(kept(first)) & set(kept(turned))
+
+
+def test_trials_end_when_all_is_decided_and_rejected_columns_leave() -> None:
+    matrix, y, user = logs(800, 2, 4)
+    seen = []
+    table = select(
+        matrix[:, [0, 3]], ["cause", "noise"], y, user, trials=60, seed=0, progress=lambda *a: seen.append(a)
+    )
+    assert table["decision"].tolist() == ["accepted", "rejected"]
+    assert table["trials"].max() < 60
+    assert table["trials"][1] <= table["trials"][0]
+    assert len(seen) == table["trials"].max() + 1 and seen[-1][1:3] == (60, 60)
+
+
+def test_decisions_are_two_sided_binomial_tests_with_bonferroni() -> None:
+    hits, trials, tests = np.arange(31), 30, 150
+    p = np.array([stats.binomtest(int(h), trials, 0.5).pvalue for h in hits]) * tests
+    wanted = np.where(p >= 0.05, "tentative", np.where(hits > 15, "accepted", "rejected"))
+    assert boruta_shap._decide(hits, trials, tests).tolist() == wanted.tolist()
+
+
+def test_kept_takes_tentative_columns_that_won_most_trials() -> None:
+    table = pd.DataFrame(
+        {
+            "column": list("abcd"),
+            "decision": ["accepted", "tentative", "tentative", "rejected"],
+            "hits": [9, 6, 5, 8],
+            "trials": [10, 10, 10, 10],
+        }
+    )
+    assert kept(table) == ["a", "b"]
+
+
+def test_a_draw_is_of_distinct_windows_at_random() -> None:
+    rng = np.random.default_rng(0)
+    user = rng.permutation(np.repeat(np.arange(100), np.r_[np.full(50, 1), np.full(50, 20)]))
+    rows, owner, slot, slots = draw_windows(user, np.random.default_rng(1))
+    assert len(np.unique(rows)) == len(rows) == slots.sum()
+    assert (slots == np.r_[np.full(50, 1), np.full(50, boruta_shap.MOST_SLOTS)]).all()
+    assert (user[rows] == owner).all()  # users are 0 .. 99
+    assert (slot == pd.Series(owner).groupby(owner).cumcount()).all()
+    again = draw_windows(user, np.random.default_rng(2))[0]
+    assert len(np.intersect1d(rows, again)) < len(rows)
+
+
+def test_many_users_give_one_window_each() -> None:
+    user = np.repeat(np.arange(6000), 3)
+    rows, owner, _, slots = draw_windows(user, np.random.default_rng(0))
+    assert len(rows) == boruta_shap.MOST_USERS and (slots == 1).all() and len(np.unique(user[rows])) == len(rows)
+    assert len(np.unique(owner)) == len(rows)
+
+
+def test_a_shadow_trades_whole_users_with_equally_many_windows() -> None:
+    slots = np.r_[np.full(40, 1), np.full(40, 3)]
+    owner = np.repeat(np.arange(80), slots)
+    slot = np.concatenate([np.arange(s) for s in slots])
+    # Column 0 names the user, column 1 the slot: a shadow keeps slots and moves users as a whole.
+    real = np.column_stack([owner, slot, owner]).astype(np.float32)
+    shadow = boruta_shap._shadow(real, owner, slot, slots, np.random.default_rng(0))
+    assert (shadow[:, 1] == slot).all()
+    partner = shadow[slot == 0, 0].astype(int)
+    assert sorted(partner) == list(range(80)) and (slots[partner] == slots).all()
+    assert (shadow[:, 0] == partner[owner]).all()
+    assert (partner == np.arange(80)).mean() < 0.2
+    assert (shadow[:, 0] != shadow[:, 2]).any()  # each column is shuffled anew
+
+
+@pytest.mark.parametrize("case", ["one class", "no columns", "one row", "constant columns"])
+def test_degenerate_input_keeps_nothing(case: str) -> None:
+    matrix, y, user = logs(30, 2, 5)
+    columns = NAMES
+    if case == "one class":
+        y = np.zeros_like(y)
+    elif case == "no columns":
+        matrix, columns = matrix[:, :0], []
+    elif case == "one row":
+        matrix, y, user = matrix[:1], y[:1], user[:1]
+    else:
+        matrix = np.ones_like(matrix)
+    table = select(matrix, columns, y, user, trials=6, seed=0)
+    assert len(table) == len(columns) and kept(table) == [] and (table["hits"] == 0).all()

@@ -1,0 +1,84 @@
+"""reasons.py: the right columns, one per feature, in words and numbers for people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tschurn.contracts import REASONS
+from tschurn.explain.reasons import for_people, reasons
+
+
+def columns_of(features: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "column": [f"{feature}@{i}" for i, feature in enumerate(features)],
+            "feature": features,
+            "label_en": [f"Label {i}" for i in range(len(features))],
+            "label_ko": [f"이름 {i}" for i in range(len(features))],
+        }
+    )
+
+
+def plain_reasons(contributions: np.ndarray, features: list[str], top: int) -> list[tuple[int, int, int]]:
+    """(row, column, rank), user by user."""
+    found = []
+    for row, values in enumerate(contributions):
+        used: set[str] = set()
+        for column in np.argsort(-values, kind="stable"):
+            if values[column] > 0 and features[column] not in used and len(used) < top:
+                used.add(features[column])
+                found.append((row, int(column), len(used)))
+    return found
+
+
+@pytest.mark.parametrize("top", [1, 3, 20])
+def test_same_as_user_by_user(top: int) -> None:
+    rng = np.random.default_rng(0)
+    features = [f"f{i % 5}" for i in range(12)]
+    contributions, matrix = rng.normal(size=(40, 12)).round(1), rng.normal(size=(40, 12))
+    contributions[7] = -1
+    contributions[8] = 0
+    table = reasons(contributions, matrix, columns_of(features), np.arange(40) + 100, np.zeros(12), top)
+    expected = plain_reasons(contributions, features, top)
+    names = columns_of(features)["column"]
+    found = list(zip(table["user_id"] - 100, table["column"], table["rank"], strict=True))
+    assert found == [(row, names[column], rank) for row, column, rank in expected]
+    assert table["contribution"].tolist() == [contributions[row, column] for row, column, _ in expected]
+    assert table["value"].tolist() == [matrix[row, column] for row, column, _ in expected]
+    assert not set(table["user_id"]) & {107, 108}
+    REASONS.check(table.assign(target="churn"))
+
+
+def test_sentences_fit_the_target() -> None:
+    columns = columns_of(["recency"]).assign(label_en="Days since last own act", label_ko="마지막 본인 활동 후 경과일")
+    given = np.array([[0.7]]), np.array([[5.0]]), columns, pd.Series(["kim"]), np.array([1.234])
+    churn = reasons(*given, target="churn").iloc[0]
+    assert churn["sentence_en"] == "Days since last own act: 5 (average 1.2), raises the risk of going quiet"
+    assert churn["sentence_ko"] == "마지막 본인 활동 후 경과일: 5 (평균 1.2), 이탈 위험을 높임"
+    sticker = reasons(*given, target="sticker").iloc[0]
+    assert sticker["sentence_en"].endswith("raises the chance of a sticker")
+    assert sticker["sentence_ko"].endswith("스티커 가능성을 높임")
+    assert (churn["user_id"], churn["typical"]) == ("kim", 1.234)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (5, "5"), (0, "0"), (-0.0, "0"), (1234567.8, "1,234,568"), (99.96, "100"), (12.34, "12.3"), (3.04, "3"),
+        (0.374, "0.37"), (0.0421, "0.042"), (0.0034, "0.0034"), (0.0004, "<0.001"), (-0.0004, ">-0.001"),
+        (-2.54, "-2.5"), (100.4, "100"), (1e9, "1,000,000,000"), (float("nan"), "–"), (2e-9, "<0.001"),
+    ],
+)  # fmt: skip
+def test_numbers_for_people(number: float, text: str) -> None:
+    assert for_people(np.array([number, 7.0])).tolist() == [text, "7"]
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4, 0), (4, 3)])
+@pytest.mark.parametrize("ids", [np.arange(4), np.array(list("abcd"))])
+def test_nobody_or_nothing(shape: tuple[int, int], ids: np.ndarray) -> None:
+    zeros, columns = np.zeros(shape), columns_of(["a", "b", "c"][: shape[1]])
+    table = reasons(zeros, zeros, columns, ids[: shape[0]], np.zeros(shape[1]))
+    assert len(table) == 0
+    REASONS.check(table.assign(target="churn"))

@@ -1,0 +1,306 @@
+"""Nothing → a full set of made-up tables of a run, each valid by its contract, with hostile names in them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from tschurn import config, contracts
+
+FIRST = date(2024, 1, 1)
+DAYS = 140
+LONG = "아주긴이벤트이름" * 25  # 200 characters
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "</script>",
+    LONG,
+    "%{x} <b>bold</b> {{ 7 * 7 }}",
+)
+EVENTS = ("post", "comment", "gift", "follow", *HOSTILE)
+BY_NAME = {t.name: t for t in vars(contracts).values() if isinstance(t, contracts.Table)}
+USERS = 600
+
+
+def experiment(language: str = "en", sticker: bool = True, **sections: dict) -> config.Experiment:
+    """The experiment of these tables."""
+    raw = {
+        "experiment": {"name": "made up", "language": language},
+        "log": {"path": "/somewhere/private/events.parquet", "timezone": "Asia/Seoul"},
+        "targets": {"churn": {}} | ({"sticker": {"events": ["gift", HOSTILE[0]]}} if sticker else {}),
+    }
+    return config.parse(raw | sections, "fixture")
+
+
+def manifest() -> dict:
+    """What the report may know of the manifest."""
+    return {
+        "data": [{"path": "/somewhere/private/events.parquet", "size": 123456789, "ends": "ab" * 16}],
+        "versions": {"numpy": "2.4.0", "lightgbm": "4.7.0"},
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+    }
+
+
+def tables(sticker: bool = True, users: int = USERS) -> dict[str, pd.DataFrame]:
+    """Tables of a run by name."""
+    targets = ("churn", "sticker") if sticker else ("churn",)
+    rng = np.random.default_rng(7)
+    found = _log(rng) | _exploration(rng) | _features(rng, users, sticker)
+    found |= _models(rng, targets) | _explain(rng, targets) | _segments(rng, users, sticker, targets)
+    for name, frame in found.items():
+        BY_NAME[name].check(frame)
+    return found
+
+
+def _log(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    filters = pd.DataFrame(
+        [("not_in_creator_list", 120_000, 800), ("no_own_activity", 4_321, 90), (HOSTILE[1], 0, 0)],
+        columns=["filter", "rows_removed", "users_removed"],
+    )
+    filters["rows_left"] = 1_000_000 - filters["rows_removed"].cumsum()
+    filters["users_left"] = 1_490 - filters["users_removed"].cumsum()
+    last = FIRST + timedelta(days=DAYS - 1)
+    rows = 875_679
+    summary = pd.DataFrame(
+        [(1_000_000, rows, 500_000, rows - 500_000, 77, USERS, 12_345, FIRST, last, DAYS, False)],
+        columns=list(contracts.LOG_SUMMARY.columns),
+    )
+    names = [
+        (
+            side,
+            name,
+            int(rng.integers(100, 90_000)),
+            int(rng.integers(5, USERS)),
+            float(rng.integers(1, 10**6)),
+            FIRST,
+            last,
+        )
+        for side in ("own", "received")
+        for name in EVENTS
+    ]
+    events = pd.DataFrame(names, columns=list(contracts.EVENT_NAMES.columns))
+    return {"filters": filters, "log_summary": summary, "event_names": events}
+
+
+def _exploration(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    days = [FIRST + timedelta(days=i) for i in range(DAYS)]
+    parts = []
+    for series, level in (
+        ("active_users", 400),
+        ("own_events", 3000),
+        ("received_events", 2500),
+        ("sticker_events", 60),
+    ):
+        trend = level * (1 + 0.2 * np.sin(np.arange(DAYS) / 25))
+        seasonal = level * 0.15 * np.sin(2 * np.pi * np.arange(DAYS) / 7)
+        remainder = rng.normal(0, level * 0.05, DAYS)
+        columns = {"series": series, "day": days, "observed": trend + seasonal + remainder, "trend": trend}
+        parts.append(pd.DataFrame(columns | {"seasonal": seasonal, "remainder": remainder}))
+    edges = [(a, b, int(rng.integers(1, 5000))) for a in EVENTS for b in EVENTS]
+    edges += [(None, e, 900) for e in EVENTS] + [(e, None, 900) for e in EVENTS]
+    variants = [(json.dumps(list(EVENTS[: i + 1])), i + 1, 500 - 50 * i, (500 - 50 * i) / 4000) for i in range(8)]
+    steps = [
+        (step, a, b, int(rng.integers(20, 900)))
+        for step in range(4)
+        for a in ("post", "comment", HOSTILE[0], "other")
+        for b in ("post", "comment", HOSTILE[0], "other", None)
+    ]
+    summary = [("session", "sessions_ok", 0.031, 4000, 21_000, 900, "pm4py")]
+    return {
+        "seasonality": pd.concat(parts, ignore_index=True),
+        "process_summary": pd.DataFrame(summary, columns=list(contracts.PROCESS_SUMMARY.columns)),
+        "directly_follows": pd.DataFrame(edges, columns=["source", "target", "n"]),
+        "variants": pd.DataFrame(variants, columns=["steps", "length", "cases", "share"]),
+        "paths": pd.DataFrame(steps, columns=["step", "source", "target", "n"]).astype({"step": "int32"}),
+    }
+
+
+def _columns() -> list[tuple[str, str, int | None, str]]:
+    """column, feature, day offset, kind."""
+    daily = [(f"own_{i}@{d}", f"own_{i}", -d, "daily") for i in range(len(EVENTS)) for d in range(7)]
+    return [*daily, ("recency_days", "recency_days", None, "history"), ("active_28", "active_28", None, "history")]
+
+
+def _features(rng: np.random.Generator, users: int, sticker: bool) -> dict[str, pd.DataFrame]:
+    features = [(f"own_{i}", "daily", "own", e, "count", None, f"own {e}", f"본인 {e}") for i, e in enumerate(EVENTS)]
+    features += [
+        ("recency_days", "history", None, None, "recency", 56, "days since the last own event", "마지막 활동 후 일수"),
+        ("active_28", "history", None, None, "active", 28, "active days of 28", "28일 중 활동일"),
+    ]
+    frame = pd.DataFrame(features, columns=list(contracts.FEATURES.columns)).astype({"lookback": "Int32"})
+    names = frame.set_index("feature")
+    flat = []
+    for column, feature, offset, kind in _columns():
+        en, ko = names.loc[feature, "label_en"], names.loc[feature, "label_ko"]
+        when = ("", "") if offset is None else (f" day {offset}", f" {offset}일차")
+        flat.append((column, feature, offset, kind, en + when[0], ko + when[1]))
+    columns = pd.DataFrame(flat, columns=list(contracts.FLAT_COLUMNS.columns)).astype({"day_offset": "Int32"})
+    anchors = [FIRST + timedelta(days=6 + 7 * i) for i in range(19)]
+    split = ["train"] * 9 + ["purged"] + ["validation"] * 3 + ["purged"] + ["test"] * 4 + ["open"]
+    windows = pd.DataFrame(
+        [
+            (u, u, a, i, s)
+            for u in range(users)
+            for i, (a, s) in enumerate(zip(anchors, split, strict=True))
+            if (u + i) % 3
+        ],
+        columns=["user_id", "user", "anchor_day", "anchor", "split"],
+    )
+    windows.loc[(windows["split"] == "validation") & (windows["user"] % 2 == 1), "split"] = "calibration"
+    windows["closed"] = windows["split"] != "open"
+    for name, rate, there in (("churned", 0.34, True), ("sticker", 0.12, sticker)):
+        labels = pd.Series(rng.random(len(windows)) < rate).astype("Int8")
+        windows[name] = labels.where(windows["closed"] & there)
+    unscored = [(u + 10_000, "not_active", FIRST + timedelta(days=u)) for u in range(37)]
+    return {
+        "features": frame,
+        "flat_columns": columns,
+        "windows": windows.astype({"user": "int32", "anchor": "int32"})[list(contracts.WINDOWS.columns)],
+        "unscored": pd.DataFrame(unscored, columns=["user_id", "reason", "last_day"]),
+    }
+
+
+# name, kind, how much more AP than the plain network (none: a model that knows nothing)
+MODELS = (
+    ("gru_bilstm", "network", 0.02),
+    ("gru", "network", 0.0),
+    ("network_average", "average", 0.012),
+    ("lightgbm_history", "baseline", 0.015),
+    ("lightgbm_7days", "baseline", -0.04),
+    ("logistic_history", "baseline", -0.02),
+    ("recency", "baseline", -0.12),
+    ("most_frequent", "baseline", None),
+)
+
+
+def _models(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    metrics, differences, by_anchor, bins, summary, pairs, trials = [], [], [], [], [], [], []
+    for target in targets:
+        base, ap = (0.34, 0.71) if target == "churn" else (0.12, 0.38)
+        for model, kind, more in MODELS:
+            values = {"base_rate": base, "accuracy": 0.8 + (more or -0.1), "ap": base if more is None else ap + more}
+            values |= {"micro_ap": 0.9, "auc": 0.5 if more is None else 0.83 + more, "brier": 0.15, "ece": 0.021}
+            values |= {"ece_perfect": 0.014, "lift_10": 2.4, "lift_20": 2.1}
+            for metric, value in values.items():
+                plain = metric in ("base_rate", "ece_perfect")
+                low, high = (None, None) if plain else (value - 0.02, value + 0.021)
+                metrics.append(
+                    (target, model, kind, metric, value, low, high, ap + (more or -0.3), model == "gru_bilstm")
+                )
+            if model != "gru_bilstm":
+                gap = values["ap"] - (ap + 0.02)
+                differences.append((target, "gru_bilstm", model, kind, -gap, -gap - 0.004, -gap + 0.01))
+        for week in range(4):
+            value = None if week == 3 and target == "sticker" else 0.02 - 0.012 * week
+            by_anchor.append((target, FIRST + timedelta(days=104 + 7 * week), "lightgbm_history", 390, value))
+        for b in range(10):
+            p = (b + 0.5) / 10 * (0.95 if target == "churn" else 0.6)
+            bins.append((target, "gru_bilstm", b, 160, p, p + rng.normal(0, 0.01), max(0, p - 0.06), min(1, p + 0.07)))
+        summary.append((target, "gru_bilstm", "gru_bilstm", "lightgbm_history", "platt", 0.973, 9, 1))
+        for i, (s, a) in enumerate(
+            (s, a) for s in ("log", "quantile", "standard") for a in ("gru", "bilstm", "gru_bilstm")
+        ):
+            pairs.append((target, s, a, ap - 0.01 * i, 0.8, 0.45, 5, 12.5, i == 0))
+        for i in range(15):
+            hyper = json.dumps({"units": 16 * (i + 1), "dropout": 0.1 * (i % 4), "rate": 0.001})
+            trials.append(
+                (target, i, hyper, None if i == 4 else ap - 0.03 + 0.002 * i, None if i == 4 else 4, 9.0, i == 14)
+            )
+    rows = {"metrics": metrics, "differences": differences, "differences_by_anchor": by_anchor, "reliability": bins}
+    rows |= {"target_summary": summary, "experiments": pairs, "trials": trials}
+    frames = {name: pd.DataFrame(r, columns=list(BY_NAME[name].columns)) for name, r in rows.items()}
+    frames["reliability"] = frames["reliability"].astype({"bin": "int32"})
+    frames["target_summary"] = frames["target_summary"].astype({"epochs": "Int32"})
+    return frames
+
+
+def _explain(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    columns = [c for c, *_ in _columns()]
+    collinear = []
+    for i, column in enumerate(columns):
+        if i % 3:
+            collinear.append((column, True, "kept", 3.0 + i / 10, None, None, None))
+            continue
+        reason = ("vif", "perfect", "constant")[i % 9 // 3]
+        vif = 12.0 + i if reason == "vif" else None
+        collinear.append(
+            (column, False, reason, vif, i // 3 + 1, columns[i + 1] if i + 1 < len(columns) else None, 0.93)
+        )
+    selection, surrogates, importance, sample = [], [], [], []
+    for target in targets:
+        r2 = 0.91 if target == "churn" else 0.62
+        surrogates.append((target, "gru_bilstm", "surrogate", True, len(columns), 1500, 300, r2, 0.95, 0.81))
+        surrogates.append((target, "lightgbm_history", "direct", False, len(columns), 1500, 300, None, None, None))
+        for model in ("gru_bilstm", "lightgbm_history"):
+            for rank, c in enumerate(reversed(columns[-20:]), start=1):
+                direction = None if rank == 5 else float(np.cos(rank))
+                importance.append((target, model, c, 1.2 / rank, direction, rank))
+                if rank <= 15:
+                    value = np.maximum(0, rng.poisson(2, 300)).astype(float)
+                    shap = (value - 2) * (direction or 0) * 0.5 / rank + rng.normal(0, 0.05, 300)
+                    part = {"target": target, "model": model, "column": c, "value": value, "shap": shap}
+                    sample.append(pd.DataFrame(part))
+        for i, c in enumerate(columns):
+            decision = ("accepted", "tentative", "rejected")[i % 3]
+            selection.append((target, c, decision, 30 - i % 30, 30, 0.1, 0.05))
+    rows = {"collinearity": collinear, "selection": selection, "surrogates": surrogates, "importance": importance}
+    frames = {name: pd.DataFrame(r, columns=list(BY_NAME[name].columns)) for name, r in rows.items()}
+    frames["collinearity"] = frames["collinearity"].astype({"step": "Int32"})
+    return frames | {"shap_sample": pd.concat(sample, ignore_index=True)}
+
+
+def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    churn = rng.beta(1.2, 2.0, users)
+    gift = rng.beta(0.7, 5.0, users) if sticker else np.full(users, np.nan)
+    priority = np.clip(churn * gift if sticker else churn, 1e-9, 1)
+    threshold = float(np.quantile(priority, 0.9))
+    segment = np.where(priority >= threshold, "priority", np.where(churn >= 0.5, "other_churners", "rest"))
+    ids = [f"user-{u}" for u in range(users)]
+    frame = pd.DataFrame({"user_id": ids, "anchor_day": FIRST + timedelta(days=DAYS - 1), "segment": segment})
+    frame = frame.assign(p_churn=churn, p_sticker=gift, priority=priority, log_priority=np.log(priority))
+    frame = frame.sort_values("priority", ascending=False, kind="stable").reset_index(drop=True)
+    frame.loc[1, "user_id"] = HOSTILE[0]
+    frame["rank"] = np.arange(1, users + 1)
+    sizes = frame["segment"].value_counts()
+    counts = tuple(int(sizes.get(s, 0)) for s in contracts.SEGMENTS)
+    rule = [("quantile", 0.1, threshold, "calibration", 1200, 0.5, *counts)]
+    en = f"last own event 5 days ago, 1.2 as a rule {HOSTILE[1]}"
+    ko = "마지막 활동이 5일 전 (보통 1.2일)"
+    reasons = [
+        (target, user, r, "recency_days", 5.0, 1.2, 0.8 / r, f"{r}: {en}", f"{r}: {ko}")
+        for target in targets
+        for user in frame["user_id"].head(200)
+        for r in (1, 2, 3)
+    ]
+    compared = []
+    names = ["p_churn", "recency_days", "active_28", *(f"own_{i}" for i in range(len(EVENTS))), HOSTILE[2]]
+    for versus, n in (("others", users - counts[0]), ("other_churners", counts[1])):
+        for i, v in enumerate(names):
+            g = 1.6 - 0.25 * i
+            row = (
+                versus,
+                v,
+                v == "p_churn",
+                counts[0],
+                n,
+                2.0 + g,
+                2.0,
+                g,
+                g - 0.3,
+                g + 0.3,
+                4 * g,
+                80.0,
+                0.03 * i,
+                0.04 * i,
+            )
+            compared.append((*row, g, g - 0.2, g + 0.2, 0.02 * i))
+    compared.append(("others", "constant", False, counts[0], users - counts[0], 1.0, 1.0, 0.0, *[None] * 10))
+    return {
+        "priority": frame[list(contracts.PRIORITY.columns)],
+        "threshold": pd.DataFrame(rule, columns=list(contracts.THRESHOLD.columns)),
+        "reasons": pd.DataFrame(reasons, columns=list(contracts.REASONS.columns)),
+        "comparison": pd.DataFrame(compared, columns=list(contracts.COMPARISON.columns)),
+    }

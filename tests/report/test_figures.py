@@ -1,0 +1,170 @@
+"""Tables and summary → figures: what comes from the log is harmless in them, and nothing is invented."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tschurn.report import figures as fig
+from tschurn.report.render import Texts, json_for_script
+from tschurn.report.summary import summarise
+from tschurn.report.theme import LINE_WIDTH, safe, short
+
+made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
+TEXTS = Texts.load("en")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return made["tables"]()
+
+
+@pytest.fixture(scope="module")
+def drawn(tables):
+    return fig.draw(tables, summarise(tables, [], made["experiment"](), made["manifest"]()), TEXTS)
+
+
+def strings(value):
+    """All strings of a figure."""
+    if isinstance(value, dict):
+        for v in value.values():
+            yield from strings(v)
+    elif isinstance(value, list | tuple):
+        for v in value:
+            yield from strings(v)
+    elif isinstance(value, str):
+        yield value
+
+
+@given(st.text())
+def test_safe_holds_no_tag_and_no_template(name):
+    text = safe(name)
+    assert not re.search(r"[<>]", text.replace("<br>", ""))
+    assert text.count("<br>") <= 1
+    assert all(c.isprintable() for c in text)
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), max_size=LINE_WIDTH))
+def test_safe_keeps_a_short_name_as_it_is(name):
+    assert html.unescape(safe(name)) == name or "&" in name  # what looks like an entity is one after a round trip
+    assert safe(name).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == name
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5])
+def test_safe_shortens_a_long_name_in_the_middle(lines):
+    for name in ("a" * 500, "가" * 500, "word " * 100):
+        rows = safe(f"START{name}END", lines).split("<br>")
+        assert len(rows) <= lines
+        assert all(sum(2 if ord(c) > 0x2E80 else 1 for c in row) <= LINE_WIDTH for row in rows)
+        assert rows[0].startswith("START")
+        assert rows[-1].endswith("END")
+        assert "…" in "".join(rows)
+
+
+def test_there_is_a_figure_for_everything(drawn):
+    per_target = ("experiments", "trials", "ap", "reliability", "anchors", "importance", "bees")
+    expected = {f"{name}-{target}" for name in per_target for target in ("churn", "sticker")}
+    expected |= {"follows", "paths", "priorities", "plane", "effects-others", "effects-other_churners"}
+    expected |= {f"season-{s}" for s in ("active_users", "own_events", "received_events", "sticker_events")}
+    assert expected <= set(drawn)
+    assert all(isinstance(figure, go.Figure) for figure in drawn.values())
+
+
+def test_no_figure_holds_a_tag_of_the_log(drawn):
+    ours = re.compile(r"</?(b|i|br|extra)/?>")
+    for name, figure in drawn.items():
+        for text in strings(json.loads(json_for_script(figure.to_plotly_json()))):
+            assert not re.search(r"[<>]", ours.sub("", text)), (name, text)
+            assert "<b>bold" not in text
+        for trace in figure.data:  # names enter as data, never as a template
+            template = getattr(trace, "hovertemplate", None) or ""
+            assert "alert" not in template
+            assert "{x} " not in template
+
+
+def test_every_axis_has_a_title_or_names(drawn):
+    for name, figure in drawn.items():
+        if name == "paths":
+            continue
+        layout = figure.to_plotly_json()["layout"]
+        for axis in [k for k in layout if re.match("[xy]axis", k)]:
+            shared_above = name.startswith("season") and axis in ("xaxis", "xaxis2", "xaxis3")
+            assert "title" in layout[axis] or "ticktext" in layout[axis] or shared_above, (name, axis)
+
+
+def test_follows_shares_are_those_of_a_slow_count(tables, drawn):
+    trace = drawn["follows"].data[0]
+    table = tables["directly_follows"]
+    labels = drawn["follows"].layout.yaxis.ticktext
+    row = list(labels).index("post")
+    out = {t: n for s, t, n in table.itertuples(index=False) if s == "post"}
+    columns = list(drawn["follows"].layout.xaxis.ticktext)
+    assert trace.z[row][columns.index("gift")] == pytest.approx(out["gift"] / sum(out.values()), rel=1e-4)
+    assert trace.customdata[row][columns.index("gift")] == out["gift"]
+    for shares in trace.z:
+        assert sum(v or 0 for v in shares) <= 1 + 1e-4
+
+
+def test_paths_carry_the_counts(tables, drawn):
+    link = drawn["paths"].data[0].link
+    assert sum(link.value) == tables["paths"]["n"].nlargest(60).sum()
+    assert max(link.source) < len(drawn["paths"].data[0].node.label)
+
+
+def test_histogram_counts_every_user(tables, drawn):
+    assert sum(sum(trace.y) for trace in drawn["priorities"].data) == len(tables["priority"])
+
+
+def test_plane_shows_each_segment_where_it_is(tables, drawn):
+    priority = tables["priority"]
+    for trace in drawn["plane"].data[1:]:
+        segment = next(s for s in ("priority", "other_churners", "rest") if TEXTS.plain(f"segments.{s}") == trace.name)
+        part = priority[priority["segment"] == segment]
+        np.testing.assert_allclose(np.sort(trace.x), np.sort(short(part["p_churn"])))
+    curve = drawn["plane"].data[0]
+    threshold = tables["threshold"]["threshold"][0]
+    np.testing.assert_allclose(np.array(curve.x) * np.array(curve.y), threshold, rtol=1e-3)
+
+
+def test_plane_is_thinned_for_many_users():
+    many = made["tables"](users=12_000)
+    figure = fig.plane(many["priority"], 0.1, TEXTS)
+    assert max(len(trace.x) for trace in figure.data) <= fig.DOTS_SHOWN
+
+
+def test_beeswarm_dots_are_windows_of_the_sample(tables, drawn):
+    trace = drawn["bees-churn"].data[0]
+    sample = tables["shap_sample"].query("target == 'churn' and model == 'gru_bilstm'")
+    assert set(trace.x) <= set(short(sample["shap"]))
+    rows = np.round(trace.y).astype(int)
+    assert set(rows) == set(range(15))
+    assert np.bincount(rows).max() <= fig.BEES_SHOWN
+    assert np.abs(np.array(trace.y) - rows).max() < 0.5
+    assert min(trace.marker.color) >= 0 and max(trace.marker.color) <= 1
+
+
+def test_importance_is_coloured_by_direction(drawn, tables):
+    table = tables["importance"].query("target == 'churn' and model == 'gru_bilstm' and rank <= 15")
+    by_name = {trace.name: list(trace.y) for trace in drawn["importance-churn"].data}
+    up = [r - 1 for r, d in zip(table["rank"], table["direction"], strict=True) if d == d and d >= 0.1]
+    assert sorted(by_name[TEXTS.plain("effects.raises")]) == sorted(up)
+
+
+def test_day_states_are_named_in_the_language_of_the_report(tables):
+    states = tables["directly_follows"].head(1).assign(source="quiet", target="dormant")
+    korean = Texts.load("ko")
+    assert "휴면" in fig.follows(states, True, korean).layout.xaxis.ticktext
+    assert "dormant" in fig.follows(states, False, korean).layout.xaxis.ticktext
+
+
+def test_nothing_to_draw_is_no_figure():
+    assert fig.draw({}, summarise({}, [], made["experiment"](), {}), TEXTS) == {}

@@ -1,0 +1,259 @@
+"""Tables → index.html and report.json: whole, the same each time, complete in itself, and proof against names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+import runpy
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tschurn.report import build
+from tschurn.report.render import Texts, brief, json_for_script, score, share, signed, small, times, whole
+
+made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: elements, their attributes, the text outside scripts, the scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.text = ""
+        self._inside: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag in ("script", "style"):
+            self._inside = tag
+            self.scripts.append((dict(attributes), ""))
+
+    def handle_endtag(self, tag):
+        if tag == self._inside:
+            self._inside = None
+
+    def handle_data(self, data):
+        if self._inside:
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        else:
+            self.text += data
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def written(folder: Path, tables=None, notes=(), manifest=None, **sections) -> tuple[str, dict]:
+    tables = made["tables"]() if tables is None else tables
+    summary = build(
+        tables,
+        list(notes),
+        made["experiment"](**sections),
+        made["manifest"]() if manifest is None else manifest,
+        folder,
+    )
+    assert sorted(p.name for p in folder.iterdir()) == ["index.html", "report.json"]
+    assert json.loads((folder / "report.json").read_text()) == summary
+    return (folder / "index.html").read_text(encoding="utf-8"), summary
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    html, summary = written(tmp_path_factory.mktemp("report"))
+    return html, summary, Page(html)
+
+
+def test_is_small_and_quick(tmp_path):
+    tables = made["tables"]()
+    started = time.perf_counter()
+    html, _ = written(tmp_path, tables)
+    assert time.perf_counter() - started < 5
+    assert len(html.encode()) < 6_000_000
+
+
+def test_same_tables_same_bytes(tmp_path, report):
+    html, _ = written(tmp_path)
+    assert html == report[0]
+
+
+def test_names_from_the_log_make_no_elements(report):
+    html, _, page = report
+    assert page.named("img") == []
+    assert not any(key.startswith("on") for _, attributes in page.elements for key in attributes)
+    kinds = [a.get("type") for a in page.named("script")]
+    assert kinds.count(None) == 2  # Plotly and the report's own
+    assert set(kinds) == {None, "application/json"}
+    assert "<script>alert" not in html
+    for name in made["HOSTILE"]:
+        assert name in page.text  # and yet they are there to read
+
+
+def test_every_figure_has_its_place_and_its_data(report):
+    _, _, page = report
+    places = [a["id"] for a in page.named("div") if a.get("class") == "plot"]
+    data = {a["data-figure"]: json.loads(text) for a, text in page.scripts if "data-figure" in a}
+    assert sorted(places) == sorted(f"figure-{name}" for name in data)
+    assert len(data) > 20
+    assert all(set(figure) == {"data", "layout"} for figure in data.values())
+
+
+def test_ids_are_unique_and_links_lead_somewhere(report):
+    _, _, page = report
+    ids = [a["id"] for _, a in page.elements if a.get("id")]
+    assert len(ids) == len(set(ids))
+    links = [a["href"] for a in page.named("a")]
+    assert links and all(link.startswith("#") and link[1:] in ids for link in links)
+
+
+def test_needs_nothing_else(report):
+    _, _, page = report
+    for tag, attributes in page.elements:
+        assert "src" not in attributes and "srcset" not in attributes, tag
+        assert attributes.get("href", "#").startswith(("#", "data:"))
+    style = next(text for a, text in page.scripts if "data-figure" not in a)
+    assert "url(" not in style and "@import" not in style
+
+
+def test_policy_allows_these_scripts_only(report):
+    _, _, page = report
+    policy = next(a["content"] for a in page.named("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy
+    scripts = next(part for part in policy.split(";") if part.strip().startswith("script-src"))
+    assert "unsafe" not in scripts
+    code = [text for a, text in page.scripts[1:] if "type" not in a]
+    digests = {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in code}
+    assert {d[len("sha256-") : -1].lstrip("'").removeprefix("sha256-") for d in ()} == set()
+    assert set(re.findall(r"'sha256-([^']+)'", scripts)) == digests
+    assert len(digests) == 2
+
+
+def test_the_numbers_of_the_summary_are_on_the_page(report):
+    _, summary, page = report
+    text = re.sub(r"\s+", " ", page.text)
+    assert f"{summary['rows']:,}" in text
+    for target in summary["targets"].values():
+        for model, metric in itertools.product(target["models"], ("ap", "auc", "brier")):
+            assert f"{model[metric]:.3f}" in text
+    assert f"{summary['segments']['priority']} of {summary['group']['scored']} scored users" in text
+    assert "unreliable" in text
+    for user in summary["list"]:
+        assert user["user_id"] in text
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_each_verdict_has_its_sentence(tmp_path, language):
+    tables = made["tables"]()
+    for low, high, words in (
+        (0.01, 0.02, "learned_ahead"),
+        (-0.01, 0.02, "learned_level"),
+        (-0.02, -0.01, "learned_behind"),
+    ):
+        tables["differences"] = tables["differences"].assign(low=low, high=high)
+        html, _ = written(tmp_path, tables, language=language)
+        start = Texts.load(language).words[f"verdict.{words}"].partition("{target}</b>")[2][:4]
+        assert f"</b>{start}" in html
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_run_without_sticker(tmp_path, language):
+    texts = Texts.load(language)
+    html, summary = written(
+        tmp_path, made["tables"](sticker=False), ["no_sticker_target"], sticker=False, language=language
+    )
+    assert texts("notes.no_sticker_target") in html
+    assert texts("no_sticker.no_sticker_target") in html
+    assert "figure-plane" not in html
+    assert summary["targets"]["sticker"] == {}
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_nothing_at_all_still_says_why(tmp_path, language):
+    texts = Texts.load(language)
+    empty = {name: frame.head(0) for name, frame in made["tables"]().items()}
+    for tables in ({}, empty):
+        html, _ = written(tmp_path, tables, manifest={}, language=language)
+        page = Page(html)
+        for key in ("data.empty", "data.filters_empty", "data.events_empty", "explore.season_empty", "explore.process_empty",
+                    "explore.paths_empty", "windows.empty", "why.collinear_empty", "group.empty", "group.list_empty",
+                    "group.comparison_empty", "group.histogram_empty"):  # fmt: skip
+            assert re.sub("<.*?>", "", texts.words[key]) in re.sub("<.*?>", "", html), key
+        assert not [a for a in page.named("div") if a.get("class") == "plot"]
+
+
+def test_any_one_table_may_be_absent(tmp_path):
+    tables = made["tables"]()
+    for name in tables:
+        written(tmp_path, {k: v for k, v in tables.items() if k != name})
+
+
+def test_any_one_table_may_lack_sticker(tmp_path):
+    tables = made["tables"]()
+    for name, frame in tables.items():
+        if "target" in frame.columns and name != "directly_follows" and name != "paths":
+            written(tmp_path, tables | {name: frame[frame["target"] == "churn"]})
+
+
+@pytest.mark.parametrize("split", ["time", "user", "random"])
+@pytest.mark.parametrize(
+    "threshold", [{}, {"threshold": "value", "value": 0.2}, {"threshold": "capacity", "capacity": 50}]
+)
+def test_settings(tmp_path, split, threshold):
+    tables = made["tables"]()
+    tables["threshold"] = tables["threshold"].assign(method=threshold.get("threshold", "quantile"))
+    written(tmp_path, tables, [f"split_{split}", "unknown_code"], split={"kind": split}, segments=threshold)
+
+
+def test_notes_are_shown_and_unknown_ones_ignored(tmp_path):
+    codes = Texts.load("en").section("notes")
+    assert set(codes) == {"sticker_never", "sticker_one_class", "no_sticker_target", "split_user", "split_random"}
+    html, _ = written(tmp_path, notes=[*codes, "never_heard_of"])
+    for text in codes.values():
+        assert text in html
+    assert "never_heard_of" not in html
+
+
+def test_case_kinds_and_reasons(tmp_path):
+    tables = made["tables"]()
+    for reason, kind in (("only_days", "day_states"), ("shared_timestamps", "day_states"), ("new_reason", "session")):
+        tables["process_summary"] = tables["process_summary"].assign(
+            reason=reason, case_kind=kind, discovery="not installed: x"
+        )
+        tables["directly_follows"] = tables["directly_follows"].head(0)
+        html, _ = written(tmp_path, tables)
+        assert "tschurn[process]" in html
+
+
+def test_a_table_that_breaks_its_contract_leaves_no_file(tmp_path):
+    tables = made["tables"]()
+    tables["metrics"] = tables["metrics"].drop(columns="used")
+    with pytest.raises(KeyError):
+        build(tables, [], made["experiment"](), {}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_cannot_end_its_script():
+    value = {"a": "</script><!--<script>\u2028"}
+    text = str(json_for_script(value))
+    assert "<" not in text
+    assert json.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "text"),
+    [
+        (whole, 12345, "12,345"), (whole, None, "–"), (score, 0.87149, "0.871"), (score, None, "–"), (times, 2.4, "2.40"),
+        (share, 0.3142, "31.4%"), (share, 0.1, "10%"), (share, 0.29, "29%"), (signed, 0.0123, "+0.012"), (signed, -0.5, "−0.500"),
+        (small, 0.0421, "0.042"), (small, 1e-9, "<0.001"), (brief, 12345.6, "12,346"), (brief, 0.012345, "0.0123"), (brief, -2.0, "−2"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written(write, value, text):
+    assert write(value) == text

@@ -1,0 +1,95 @@
+"""What a user sees: one sentence and exit code 2 for each mistake of theirs, through the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+Call = Callable[..., tuple[int, str, str]]
+Write = Callable[..., Path]
+HEADER = "user_id,actor_id,timestamp,event,value\n"
+
+
+def refused(result: tuple[int, str, str], *told: str) -> None:
+    code, out, err = result
+    assert code == 2, err
+    lines = [line for line in err.splitlines() if line.startswith("tschurn: ")]
+    assert len(lines) == 1 and "Traceback" not in err and out == ""
+    for part in told:
+        assert part in lines[0], lines[0]
+
+
+def test_a_missing_experiment_file(tschurn: Call) -> None:
+    refused(tschurn("run", "nowhere.toml"), "nowhere.toml", "no such experiment file")
+
+
+def test_an_unknown_key(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
+    refused(tschurn("run", write_experiment(log_frame, "[windows]\nobserve_day = 7")), "did you mean `observe_days`?")
+
+
+def test_a_missing_log(tschurn: Call, write_experiment: Write) -> None:
+    refused(tschurn("run", write_experiment("no/such/events.csv")), "no/such/events.csv", "no such file")
+
+
+def test_a_missing_column(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
+    refused(tschurn("run", write_experiment(log_frame.rename(columns={"event": "events"}))), "no column `event`", "`events`")
+
+
+def test_an_unreadable_date(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
+    log = log_frame.astype({"timestamp": str})
+    log.loc[41, "timestamp"] = "41st of May"
+    refused(tschurn("run", write_experiment(log)), "events.csv, row 42", "`timestamp`", "'41st of May'")
+
+
+@pytest.mark.parametrize(("content", "told"), [("", "0 bytes"), (HEADER, "no rows")])
+def test_an_empty_log(tschurn: Call, write_experiment: Write, tmp_path: Path, content: str, told: str) -> None:
+    (tmp_path / "empty.csv").write_text(content)
+    refused(tschurn("run", write_experiment(str(tmp_path / "empty.csv"))), "empty.csv", told)
+
+
+def test_a_log_too_short_to_split(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
+    short = log_frame[log_frame["timestamp"] < "2024-02-10"]
+    refused(tschurn("run", write_experiment(short)), "spans 40 days", "at least 42", 'kind = "user"')
+
+
+def test_a_churn_target_with_one_class(tschurn: Call, write_experiment: Write) -> None:
+    """Everybody acts every day: nobody churns."""
+    days = pd.date_range("2024-01-01", periods=84)
+    log = pd.DataFrame([(u, u, d, "post", 1) for u in range(20) for d in days], columns=HEADER.strip().split(","))
+    refused(tschurn("run", write_experiment(log)), "churn target has one class only", "not churned")
+
+
+def test_an_unknown_model(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
+    refused(tschurn("run", write_experiment(log_frame, '[models]\nuse = "lightgbm_histroy"')), "`models.use`", "did you mean `lightgbm_history`?")
+
+
+def test_a_run_name_that_is_a_path(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
+    refused(tschurn("run", write_experiment(log_frame), "--run", "../elsewhere"), "--run", "plain folder name")
+
+
+def test_debug_shows_the_traceback(tschurn: Call) -> None:
+    with pytest.raises(Exception, match="no such experiment file"):
+        tschurn("run", "nowhere.toml", "--debug")
+
+
+def test_a_fault_of_ours_is_exit_code_one(tschurn: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tschurn import config
+
+    monkeypatch.setattr(config, "load", lambda path: 1 / 0)
+    code, _, err = tschurn("run", "x.toml")
+    assert code == 1 and "internal error: ZeroDivisionError" in err
+
+
+def test_help_answers_within_a_third_of_a_second_of_cpu() -> None:
+    """CPU time, not wall time; the imports that would break it are named in test_architecture."""
+    before = os.times()
+    done = subprocess.run([sys.executable, "-m", "tschurn", "--help"], capture_output=True, text=True, check=True)
+    after = os.times()
+    assert "run an experiment" in done.stdout
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.3
