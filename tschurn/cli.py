@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tschurn import __version__
+
+_LINE_SECONDS = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,14 +88,16 @@ def _tell(outcome: Any) -> None:
 
 
 class _Bars:
-    """A progress bar per stage on a terminal, a line per finished stage elsewhere (the Progress protocol)."""
+    """A progress bar per stage on a terminal; elsewhere a line per finished stage, and one every ten
+    seconds of a long one (the Progress protocol)."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._live = sys.stderr.isatty()
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, float] = {}
+        self._finished: set[str] = set()
 
     def __enter__(self) -> _Bars:
         if not self._quiet and self._live:
@@ -117,9 +122,14 @@ class _Bars:
             if stage not in self._tasks:
                 self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
             self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
-        elif done >= total and (stage, note) not in self._told:
-            self._told.add((stage, note))
-            print(f"{stage:<16} {note or 'done'}", file=sys.stderr, flush=True)
+        elif stage not in self._finished:
+            now = time.monotonic()
+            if done >= total:
+                self._finished.add(stage)
+                print(f"{stage:<16} {note or 'done'}", file=sys.stderr, flush=True)
+            elif now - self._told.setdefault(stage, now) >= _LINE_SECONDS:
+                self._told[stage] = now
+                print(f"{stage:<16} {done:.0f} of {total:.0f}  {note}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ def _sentence(error: ValidationError) -> str:
     """The first mistake as one sentence; how many more there are. Values are not echoed whole."""
     first, *rest = error.errors()
     parts = [str(part) for part in first["loc"]]
-    key = ".".join(parts)
+    key = " ".join(".".join(parts).split())  # a key may hold line breaks; a sentence may not
     found = first["input"]
     shown = repr(found) if isinstance(found, (str, int, float, bool, date)) else type(found).__name__
     shown = shown if len(shown) <= 60 else shown[:57] + "..."

@@ -127,6 +127,7 @@ class _Stages:
             _train_side_by_side(self.experiment, self.done["windows"].path, waiting, evaluations, self.progress)
             for target in waiting:
                 self.done[f"models.{target}"] = self.run.finish(f"models.{target}")
+                self.progress(f"models.{target}", 1, 1)
 
     def explanations(self) -> None:
         """Models and windows → explain.<target>."""
@@ -142,7 +143,7 @@ class _Stages:
                 chosen = models.read(c.TARGET_SUMMARY).iloc[0]
                 tables = explain.explain(
                     windows, models.read(c.LOG_ODDS), target=target, label=_LABELS[target], used=chosen["used"],
-                    best_network=chosen["best_network"], direct=_direct(models.path / "evaluated", windows),
+                    best_network=chosen["best_network"], direct=self._direct(target, windows),
                     score_rows=windows.newest(), experiment=self.experiment, progress=self.progress, collinearity=collinearity,
                 )  # fmt: skip
                 collinearity = tables[c.COLLINEARITY.name]
@@ -190,7 +191,7 @@ class _Stages:
         tables |= {table.name: self._per_target("models", table) for table in _PER_TARGET}
         tables |= {table.name: self._per_target("explain", table) for table in _EXPLANATIONS}
         tables[c.COLLINEARITY.name] = self._read(f"explain.{self.targets[0]}", c.COLLINEARITY)
-        tables[c.FLAT_COLUMNS.name] = self._windows().flat_columns()
+        tables[c.FLAT_COLUMNS.name] = self._explained_columns()
         manifest = {"versions": versions(), "counters": self.run.counters()}
         self.progress("report", 0, 1)
         summary = report.build(tables, self.notes, self.experiment, manifest, self.run.folder)
@@ -227,6 +228,21 @@ class _Stages:
 
         return pd.concat([self._read(f"{stage}.{target}", table) for target in self.targets], ignore_index=True)
 
+    def _explained_columns(self) -> pd.DataFrame:
+        """FLAT_COLUMNS, and the columns of models that explain themselves by others."""
+        import pandas as pd
+
+        windows = self._windows()
+        direct = [self._direct(target, windows) for target in self.targets]
+        columns = pd.concat([windows.flat_columns(), *(d.columns for d in direct if d is not None)], ignore_index=True)
+        return columns.drop_duplicates("column", ignore_index=True)
+
+    def _direct(self, target: str, windows: WindowSet) -> Any:
+        """The evaluated used model, where it can explain itself; None for networks, averages and constants."""
+        from tschurn import models
+
+        return models.direct_explainer(self.done[f"models.{target}"].path / "evaluated", windows)
+
     def _windows(self) -> WindowSet:
         return _open_windows(self.done["windows"], self.experiment)
 
@@ -251,13 +267,6 @@ def _open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
     return features.open_windows(
         stage.read(c.WINDOWS), stage.read(c.FEATURES), stage.read_array("panel"), stage.read_array("history"), experiment.windows.observe_days
     )
-
-
-def _direct(folder: Path, windows: WindowSet) -> Any:
-    """The evaluated used model, where it can explain itself; None for networks, averages and constants."""
-    from tschurn import models
-
-    return models.direct_explainer(folder, windows)
 
 
 def _write_predictions(predictions: pd.DataFrame, folder: Path) -> None:

@@ -24,17 +24,28 @@ TABLES = {
 
 
 def experiment(**explain_keys: object) -> Experiment:
-    raw = {"experiment": {"name": "t"}, "log": {"path": "x"}, "explain": {"boruta_trials": 12, **explain_keys}}
+    raw = {
+        "experiment": {"name": "t"},
+        "log": {"path": "x"},
+        "run": {"threads": 1},
+        "explain": {"boruta_trials": 12, **explain_keys},
+    }
     return parse(raw, "test")
 
 
 class Direct:
     """A linear model of recency and the anchor day's posts that explains itself."""
 
-    columns = ["post@0", "recency"]  # noqa: RUF012
+    def __init__(self, windows: object) -> None:
+        self.columns = windows.flat_columns().set_index("column").loc[["post@0", "recency"]].reset_index()
+        self._windows = windows
+        self._places = [windows.flat_columns()["column"].tolist().index(c) for c in self.columns["column"]]
 
-    def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        return (matrix - matrix.mean(axis=0)) * np.array([-0.8, 1.0])
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        return self._windows.flat(rows)[:, self._places]
+
+    def contributions(self, rows: np.ndarray) -> np.ndarray:
+        return (self.values(rows) - 1.0) * np.array([-0.8, 1.0])
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +109,13 @@ def test_reasons_are_for_scored_users_and_name_the_cause(tables: dict[str, pd.Da
 
 def test_used_model_that_explains_itself_and_best_network_besides(given, tables: dict[str, pd.DataFrame]) -> None:
     windows, arguments = given
-    changed = {"used": "lightgbm", "direct": Direct(), "collinearity": tables["collinearity"]}
+    changed = {"used": "lightgbm", "direct": Direct(windows), "collinearity": tables["collinearity"]}
     found = explain.explain(windows, **arguments | changed)
     assert found["surrogates"]["model"].tolist() == ["lightgbm", "gru"]
     assert found["surrogates"]["how"].tolist() == ["direct", "surrogate"]
     assert found["surrogates"]["explained"].tolist() == [True, False]
     assert found["collinearity"] is tables["collinearity"]
-    assert set(found["reasons"]["column"]) <= set(Direct.columns)
+    assert set(found["reasons"]["column"]) <= set(changed["direct"].columns["column"])
     direct = found["importance"][found["importance"]["model"] == "lightgbm"]
     assert direct["column"].tolist() == ["recency", "post@0"]
     pd.testing.assert_frame_equal(

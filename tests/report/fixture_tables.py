@@ -183,7 +183,7 @@ def _models(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd.
         for model, kind, more in MODELS:
             values = {"base_rate": base, "accuracy": 0.8 + (more or -0.1), "ap": base if more is None else ap + more}
             values |= {"micro_ap": 0.9, "auc": 0.5 if more is None else 0.83 + more, "brier": 0.15, "ece": 0.021}
-            values |= {"ece_perfect": 0.014, "lift_10": 2.4, "lift_20": 2.1}
+            values |= {"ece_perfect": 0.014, "lift_10": 2.4 + (more or -1.4), "lift_20": 2.1 + (more or -1.1)}
             for metric, value in values.items():
                 plain = metric in ("base_rate", "ece_perfect")
                 low, high = (None, None) if plain else (value - 0.02, value + 0.021)

@@ -9,6 +9,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
@@ -150,6 +151,15 @@ def test_beeswarm_dots_are_windows_of_the_sample(tables, drawn):
     assert np.bincount(rows).max() <= fig.BEES_SHOWN
     assert np.abs(np.array(trace.y) - rows).max() < 0.5
     assert min(trace.marker.color) >= 0 and max(trace.marker.color) <= 1
+
+
+def test_beeswarm_keeps_a_crowd_within_its_row():
+    columns = [{"column": "a", "label": "a"}, {"column": "b", "label": "b"}]
+    sample = pd.DataFrame({"column": ["a", "b"] * 200, "value": [0.0, None] * 200, "shap": [0.5, -0.5] * 200})
+    trace = fig.beeswarm(sample, columns, TEXTS).data[0]
+    y = np.array(trace.y)
+    assert np.abs(y - np.where(np.array(trace.x) > 0, 0, 1)).max() < 0.5
+    assert np.ptp(y[np.array(trace.x) > 0]) > 0.5
 
 
 def test_importance_is_coloured_by_direction(drawn, tables):

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from tschurn.contracts import Progress, Windows, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import pandas as pd
 
     from tschurn.config import Experiment
+    from tschurn.explain.surrogate import Surrogate
 
 # Windows that are enough for each step, drawn at random where there are more.
 CORRELATION_ROWS = 20_000
@@ -26,21 +29,25 @@ STEPS = 5
 
 
 class DirectExplainer(Protocol):
-    """A model that explains itself, exactly."""
+    """A model that explains itself, exactly, on the windows at the positions `rows`."""
 
-    columns: list[str]  # names in FLAT_COLUMNS
+    columns: pd.DataFrame  # as FLAT_COLUMNS, in the order of the matrices below
 
-    def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        """[n × its columns] → SHAP values [n × its columns] in log-odds."""
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        """→ [n × its columns] in the units of the log."""
+
+    def contributions(self, rows: np.ndarray) -> np.ndarray:
+        """→ SHAP values [n × its columns] in log-odds."""
 
 
 @dataclass(frozen=True)
 class _Explained:
-    """One model with what explains it."""
+    """One model with what explains it; `values` and `contributions` take positions of windows."""
 
     model: str
-    columns: list[str]
-    contributions: object  # matrix of these columns → SHAP values
+    columns: pd.DataFrame  # as FLAT_COLUMNS
+    values: Callable[[np.ndarray], np.ndarray]
+    contributions: Callable[[np.ndarray], np.ndarray]
     row: dict  # of SURROGATES
 
 
@@ -84,7 +91,9 @@ def explain(
     if collinearity is None:
         progress("explain", 0, STEPS, "collinear columns")
         some = source.some(train, CORRELATION_ROWS)
-        collinearity = vif.remove_collinear(source.matrix(some, source.columns), source.columns, experiment.explain.vif_limit)
+        collinearity = vif.remove_collinear(
+            source.matrix(some, source.columns), source.columns, experiment.explain.vif_limit
+        )
     independent = collinearity.loc[collinearity["kept"], "column"].tolist()
 
     selection, kept = _select(source, train, independent, label, experiment, progress)
@@ -187,7 +196,7 @@ def _direct(source: _FlatWindows, direct: DirectExplainer, model: str) -> _Expla
         "windows": len(test), "users": len(set(source.users(test).tolist())),
         "r2": None, "spearman": None, "top_decile_overlap": None,
     }  # fmt: skip
-    return _Explained(model, list(direct.columns), direct.contributions, row)
+    return _Explained(model, direct.columns, direct.values, direct.contributions, row)
 
 
 def _surrogates(
@@ -220,8 +229,20 @@ def _surrogates(
             "windows": surrogate.windows, "users": surrogate.users, "r2": surrogate.r2,
             "spearman": surrogate.spearman, "top_decile_overlap": surrogate.top_decile_overlap,
         }  # fmt: skip
-        found.append(_Explained(model, columns, lambda x, s=surrogate: s.contributions(x, threads)[0], row))
+        found.append(_of_surrogate(source, surrogate, model, columns, row, threads))
     return found
+
+
+def _of_surrogate(
+    source: _FlatWindows, surrogate: Surrogate, model: str, columns: list[str], row: dict, threads: int
+) -> _Explained:
+    def values(rows: np.ndarray) -> np.ndarray:
+        return source.matrix(rows, columns)
+
+    def contributions(rows: np.ndarray) -> np.ndarray:
+        return surrogate.contributions(values(rows), threads)[0]
+
+    return _Explained(model, source.labels(columns), values, contributions, row)
 
 
 def _describe(source: _FlatWindows, explained: list[_Explained], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -233,29 +254,31 @@ def _describe(source: _FlatWindows, explained: list[_Explained], seed: int) -> t
     test = source.some(source.split("test"), SHAP_ROWS)
     importance, samples = [], []
     for one in explained:
-        matrix = source.matrix(test, one.columns)
-        contributions = one.contributions(matrix)
-        importance.append(shap_values.importance(contributions, matrix, one.columns))
-        samples.append(shap_values.sample(contributions, matrix, one.columns, seed=seed))
+        matrix, contributions, columns = one.values(test), one.contributions(test), one.columns["column"].tolist()
+        importance.append(shap_values.importance(contributions, matrix, columns))
+        samples.append(shap_values.sample(contributions, matrix, columns, seed=seed))
         for table in (importance[-1], samples[-1]):
             table.insert(0, "model", one.model)
     return pd.concat(importance, ignore_index=True), pd.concat(samples, ignore_index=True)
 
 
 def _reasons(
-    source: _FlatWindows, one: _Explained, train: np.ndarray, score_rows: np.ndarray, target: Literal["churn", "sticker"]
+    source: _FlatWindows,
+    one: _Explained,
+    train: np.ndarray,
+    score_rows: np.ndarray,
+    target: Literal["churn", "sticker"],
 ) -> pd.DataFrame:
     """Scored windows → REASONS from this model's explanation; typical is the mean of training windows."""
     import pandas as pd
 
     from tschurn.explain.reasons import reasons
 
-    labels = source.labels(one.columns)
-    typical = source.matrix(source.some(train, CORRELATION_ROWS), one.columns).mean(axis=0, dtype=float)
+    typical = one.values(source.some(train, CORRELATION_ROWS)).mean(axis=0, dtype=float)
     ids = source.windows.index["user_id"]
     parts = []
     for start in range(0, max(len(score_rows), 1), BLOCK):
         rows = score_rows[start : start + BLOCK]
-        matrix = source.matrix(rows, one.columns)
-        parts.append(reasons(one.contributions(matrix), matrix, labels, ids.iloc[rows], typical, target=target))
+        matrix, contributions = one.values(rows), one.contributions(rows)
+        parts.append(reasons(contributions, matrix, one.columns, ids.iloc[rows], typical, target=target))
     return pd.concat(parts, ignore_index=True)

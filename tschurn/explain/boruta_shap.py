@@ -27,8 +27,9 @@ MOST_SLOTS = 8
 MOST_USERS = 5_000
 # Users with the same number of drawn windows trade values; with fewer partners there is no shuffle.
 FEWEST_PARTNERS = 20
-# Kursa & Rudnicki keep five shadows at least, or a lone column would race against one.
-FEWEST_SHADOWS = 5
+# Kursa & Rudnicki keep five shadows at least. The luck of a column that is constant per user is much
+# the same in every trial, though, and late in the race five shadows are too low a bar for the luckiest.
+FEWEST_SHADOWS = 30
 # Small trees, each on half of the columns: columns that say the same share the credit.
 TREES = 60
 PARAMETERS = {
@@ -70,6 +71,7 @@ def select(
     matrix = np.asarray(matrix, dtype=np.float32)
     y = np.asarray(y, dtype=np.float64)
     count = matrix.shape[1]
+    objective = "binary" if is_classification(y) else "regression"
     decision = np.full(count, TENTATIVE, dtype=object)
     hits, took = np.zeros(count, dtype=int), np.zeros(count, dtype=int)
     importance, shadow = np.zeros(count), np.zeros(count)
@@ -80,7 +82,7 @@ def select(
         progress("selection", trial, trials, f"{undecided.sum()} of {count} columns undecided")
         rng = np.random.default_rng([seed, trial])
         live = np.flatnonzero(decision != REJECTED)
-        own, best = _trial(matrix, live, y, users, rng, threads)
+        own, best = _trial(matrix, live, y, users, rng, objective, threads)
         took[live] += 1
         hits[live] += own > best
         importance[live] += own
@@ -124,14 +126,20 @@ def _decide(hits: np.ndarray, trials: int, tests: int) -> np.ndarray:
 
 
 def _trial(
-    matrix: np.ndarray, live: np.ndarray, y: np.ndarray, users: np.ndarray, rng: np.random.Generator, threads: int
+    matrix: np.ndarray,
+    live: np.ndarray,
+    y: np.ndarray,
+    users: np.ndarray,
+    rng: np.random.Generator,
+    objective: str,
+    threads: int,
 ) -> tuple[np.ndarray, float]:
     """One race of the live columns → (their importances, the importance of the best shadow)."""
     rows, owner, slot, slots = draw_windows(users, rng)
     real = matrix[np.ix_(rows, live)]
     copies = -(-FEWEST_SHADOWS // len(live))
     shadows = [_shadow(real, owner, slot, slots, rng) for _ in range(copies)]
-    importances = _importances(np.hstack([real, *shadows]), y[rows], rng, threads)
+    importances = _importances(np.hstack([real, *shadows]), y[rows], rng, objective, threads)
     return importances[: len(live)], float(importances[len(live) :].max())
 
 
@@ -166,9 +174,10 @@ def _shadow(
     return np.take_along_axis(real, first[partner[owner]] + slot[:, None], axis=0)
 
 
-def _importances(values: np.ndarray, y: np.ndarray, rng: np.random.Generator, threads: int) -> np.ndarray:
+def _importances(
+    values: np.ndarray, y: np.ndarray, rng: np.random.Generator, objective: str, threads: int
+) -> np.ndarray:
     """Mean |SHAP| of each column in a small LightGBM model of y."""
-    objective = "binary" if is_classification(y) else "regression"
     parameters = PARAMETERS | {"objective": objective, "num_threads": threads, "seed": int(rng.integers(2**31))}
     if np.ptp(y) == 0:
         return np.zeros(values.shape[1])

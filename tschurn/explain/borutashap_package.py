@@ -21,6 +21,7 @@ import pandas as pd
 import scipy.stats
 
 from tschurn.errors import MissingExtraError
+from tschurn.explain.boruta_shap import is_classification
 
 PACKAGE = "BorutaShap"
 # The package's own choice where it offers one is LightGBM's default of 100 trees and 31 leaves.
@@ -48,11 +49,13 @@ def select_with_package(
     values = np.asarray(matrix, dtype=np.float32)[rows]
     y = np.asarray(y, dtype=np.float64)[rows]
     names = [f"c{i}" for i in range(len(columns))]  # LightGBM refuses some characters in names
-    classification = bool(np.isin(y, (0, 1)).all())
+    classification = is_classification(y)
     estimator = lightgbm.LGBMClassifier if classification else lightgbm.LGBMRegressor
     with lent_names() as package:
         race = package.BorutaShap(
-            model=estimator(n_jobs=threads, random_state=seed, **MODEL), classification=classification
+            model=estimator(n_jobs=threads, random_state=seed, **MODEL),
+            importance_measure="shap",  # its default, "Shap", is a value that it does not know
+            classification=classification,
         )
         race.fit(
             pd.DataFrame(values, columns=names), y, n_trials=trials, random_state=seed, train_or_test="train",
@@ -82,7 +85,11 @@ def lent_names() -> Iterator[ModuleType]:
     random_state = np.random.get_state()
     modules = {(scipy.stats, "binom_test"): _binom_test, (np, "NaN"): np.nan}
     lent = {place: value for place, value in modules.items() if not _has(*place)}
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         for (module, name), value in lent.items():
             setattr(module, name, value)
@@ -100,7 +107,7 @@ def _load() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             f'`selector = "borutashap"` needs the package {PACKAGE}, which cannot be imported ({error}); '
-            "install it with `pip install tschurn[borutashap]`, or use `selector = \"native\"`"
+            'install it with `pip install tschurn[borutashap]`, or use `selector = "native"`'
         ) from None
 
 

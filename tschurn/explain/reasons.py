@@ -58,6 +58,7 @@ def for_people(numbers: np.ndarray) -> pd.Series:
     size = np.abs(numbers)
     decimals = np.select([size >= 100, size >= 1, size >= 0.1, size >= 0.01], [0, 1, 2, 3], 4)
     rounded = np.round(numbers * 10.0**decimals) / 10.0**decimals  # np.round takes one number of decimals only
+    rounded = np.where((size > 0) & (size < _SMALLEST), np.sign(numbers) * _SMALLEST / 2, rounded)
     distinct, place = np.unique(rounded, return_inverse=True)
     return pd.Series(np.array([_text(x) for x in distinct], dtype=object)[place], dtype="str")
 

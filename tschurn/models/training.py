@@ -73,7 +73,8 @@ def train(windows: Windows, target: str, experiment: Experiment, threads: int, f
     baselines = make_baselines(windows, seed, threads)
     names = [*ARCHITECTURES, *(model.name for model in baselines)]
     _refuse_unknown(experiment.models.use, [*names, "average"] if "lightgbm_history" in names else names)
-    total = len(ARCHITECTURES) * (len(SCALINGS) + 3) + search.trials + 2 * len(baselines) + 2
+    # and two more steps after training: test, and the refit
+    total = len(ARCHITECTURES) * len(SCALINGS) + search.trials + 2 * len(names) + 3
     steps = _Steps(progress, f"models.{target}", total)
 
     networks, experiments, trials = _networks(windows, blocks, experiment, folder, steps)

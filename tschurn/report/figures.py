@@ -6,9 +6,7 @@ Plotly renders a subset of HTML in every text and reads templates in hover texts
 
 from __future__ import annotations
 
-import html
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,45 +16,35 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from tschurn.contracts import SEGMENTS
-from tschurn.report.summary import TARGETS, table_of
+from tschurn.report.summary import TARGETS
+from tschurn.report.theme import (
+    BLUE,
+    BLUES,
+    EFFECT_COLOURS,
+    GREEN,
+    GREY,
+    INK,
+    KIND_COLOURS,
+    LIGHT,
+    ORANGE,
+    RED,
+    SEGMENT_COLOURS,
+    SKY,
+    bounds_of,
+    error_bars,
+    faint,
+    finish,
+    safe,
+    settings,
+    short,
+    ticks,
+)
+from tschurn.report.values import Tables, table_of
 
 if TYPE_CHECKING:
     from tschurn.report.render import Texts
 
-Tables = Mapping[str, pd.DataFrame]
-
-# Okabe and Ito's colours, which people with colour-blindness can tell apart; blue is the report's accent.
-BLUE, ORANGE, RED, SKY, GREEN = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73"
-INK, GREY, LIGHT, RULE = "#2B3440", "#98A1AB", "#D5DAE0", "#E9ECEF"
-KIND_COLOURS = {"network": SKY, "average": GREEN, "baseline": GREY}
-EFFECT_COLOURS = {"raises": RED, "lowers": BLUE, "mixed": GREY}
-SEGMENT_COLOURS = {"priority": BLUE, "other_churners": ORANGE, "rest": LIGHT}
-BLUES = [[0, "#F3F7FA"], [0.5, SKY], [1, BLUE]]
-
-LINE_WIDTH = 26  # of a name in a figure, in characters of the Latin alphabet
 NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, BEES_SHOWN, DOTS_SHOWN = 12, 60, 15, 220, 2500
-
-THEME = go.layout.Template(
-    layout={
-        "font": {
-            "family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans KR', 'Noto Sans CJK KR', "
-            "'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif",
-            "size": 12,
-            "color": INK,
-        },
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "colorway": [BLUE, ORANGE, GREEN, RED, SKY, GREY],
-        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
-        "hoverlabel": {"bgcolor": "white", "bordercolor": LIGHT, "font": {"color": INK, "size": 12}, "align": "left"},
-        "legend": {
-            "orientation": "h", "traceorder": "normal",
-            "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top",
-        },  # fmt: skip
-        "xaxis": {"gridcolor": RULE, "zeroline": False, "ticks": "", "automargin": True, "title": {"standoff": 10}},
-        "yaxis": {"gridcolor": RULE, "zeroline": False, "ticks": "", "automargin": True, "title": {"standoff": 8}},
-    }
-)
 
 
 def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, go.Figure]:
@@ -90,37 +78,6 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def safe(name: object, lines: int = 2) -> str:
-    """A name from the log → text that Plotly shows as it is: at most so many lines, cut in the middle, escaped."""
-    text = "".join(c if c.isprintable() else "\N{MIDDLE DOT}" for c in str(name)).strip()
-    rows = _wrapped(text)
-    if len(rows) > lines:
-        head = _fitting(text, LINE_WIDTH * lines // 2 - 1)
-        text = f"{text[:head]}…{text[::-1][: _fitting(text[::-1], LINE_WIDTH * lines // 2 - 2)][::-1]}"
-        rows = _wrapped(text, at_spaces=False)
-    return "<br>".join(html.escape(row, quote=False) for row in rows)  # Plotly leaves &quot; as it stands
-
-
-def _wrapped(text: str, at_spaces: bool = True) -> list[str]:
-    """Lines no wider than LINE_WIDTH, broken at a space where that leaves no line nearly empty."""
-    rows = []
-    while len(text) > (end := _fitting(text, LINE_WIDTH)):
-        space = text.rfind(" ", end // 2, end + 1) if at_spaces else -1
-        rows.append(text[: space if space > 0 else end].rstrip())
-        text = text[space if space > 0 else end :].lstrip()
-    return [*rows, text]
-
-
-def _fitting(text: str, width: int) -> int:
-    """How many of the first characters fit; Korean, Chinese and Japanese ones are as wide as two others."""
-    total = 0
-    for place, character in enumerate(text):
-        total += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if total > width:
-            return place
-    return len(text)
-
-
 # --- exploration ----------------------------------------------------------------------------------
 def season(table: pd.DataFrame, series: str, texts: Texts) -> go.Figure:
     """Daily usage with its trend, its weekly season and the remainder, one above the other."""
@@ -131,7 +88,7 @@ def season(table: pd.DataFrame, series: str, texts: Texts) -> go.Figure:
     def line(column: str, row: int, colour: str, width: float) -> None:
         style = {"color": colour, "width": width}
         name = texts.plain(f"figures.{column}")
-        values = _short(part[column])
+        values = short(part[column])
         figure.add_scatter(x=days, y=values, mode="lines", line=style, name=name, showlegend=row == 1, row=row, col=1)
 
     line("observed", 1, GREY, 1.2)
@@ -140,8 +97,8 @@ def season(table: pd.DataFrame, series: str, texts: Texts) -> go.Figure:
     line("remainder", 3, GREY, 1.2)
     for row, title in enumerate(("per_day", "seasonal", "remainder"), start=1):
         figure.update_yaxes(title_text=texts.plain(f"figures.{title}"), nticks=4, row=row, col=1)
-    figure.update_xaxes(type="date", tickformat="%Y-%m-%d", nticks=5)
-    return _finish(figure, 380, legend=True)
+    figure.update_xaxes(type="date", tickformat="%y-%m-%d", hoverformat="%Y-%m-%d", nticks=4, tickangle=0)
+    return finish(figure, 380, legend=True)
 
 
 def follows(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
@@ -162,8 +119,8 @@ def follows(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None
     labels = {name: _step_name(name, states, texts, 1) for name in names} | ends
     figure = go.Figure(
         go.Heatmap(
-            z=[_short(row) for row in shares.to_numpy()],
-            customdata=[_short(row) for row in counts.to_numpy()],
+            z=[short(row) for row in shares.to_numpy()],
+            customdata=[short(row) for row in counts.to_numpy()],
             text=[[f"{v:.0%}" if v >= 0.1 else "" for v in row] for row in shares.fillna(0).to_numpy()],
             texttemplate="%{text}",
             textfont={"size": 11},
@@ -173,14 +130,15 @@ def follows(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None
             ygap=2,
             hoverongaps=False,
             hovertemplate="%{y} → %{x}<br>%{z:.1%} · %{customdata:,.0f}<extra></extra>",
-            colorbar=_colourbar(texts.plain("figures.share_of_next")) | {"tickformat": ".0%", "nticks": 5},
+            showscale=False,
         )
     )
-    figure.update_layout(margin_t=52)
-    figure.update_xaxes(_ticks([labels[c] for c in columns]), tickangle=-40, title_text=texts.plain("figures.next_step"))
-    figure.update_xaxes(showgrid=False)
-    figure.update_yaxes(_ticks([labels[r] for r in rows]), autorange="reversed", showgrid=False, title_text=texts.plain("figures.step"))
-    return _finish(figure, 260 + 32 * len(rows))
+    figure.update_xaxes(ticks([labels[c] for c in columns]), tickangle=-40, showgrid=False)
+    figure.update_yaxes(ticks([labels[r] for r in rows]), autorange="reversed", showgrid=False)
+    figure.update_layout(
+        xaxis_title_text=texts.plain("figures.next_step"), yaxis_title_text=texts.plain("figures.step")
+    )
+    return finish(figure, 260 + 32 * len(rows))
 
 
 def paths(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
@@ -190,11 +148,13 @@ def paths(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
     links = table.assign(target=table["target"].fillna("\0end"))
     links = links.sort_values(["n", "step", "source", "target"], ascending=[False, True, True, True], kind="stable")
     links = links.head(LINKS_SHOWN).sort_values(["step", "source", "target"], kind="stable")
-    weight = links.groupby("source")["n"].sum().sort_values(ascending=False, kind="stable")
+    weight = links[links["source"] != "other"].groupby("source")["n"].sum().sort_values(ascending=False, kind="stable")
     palette = (BLUE, ORANGE, GREEN, SKY, RED, "#CC79A7", "#B8A500")
     colours = {name: palette[i] if i < len(palette) else GREY for i, name in enumerate(weight.index)}
     ends = {"\0end": texts.plain("figures.end"), "other": texts.plain("figures.other")}
-    nodes = sorted({*zip(links["step"], links["source"], strict=True), *zip(links["step"] + 1, links["target"], strict=True)})
+    sources = list(zip(links["step"], links["source"], strict=True))
+    targets = list(zip(links["step"] + 1, links["target"], strict=True))
+    nodes = sorted({*sources, *targets})
     place = {node: i for i, node in enumerate(nodes)}
     figure = go.Figure(
         go.Sankey(
@@ -209,15 +169,15 @@ def paths(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
                 "hovertemplate": "%{label}<br>%{value:,.0f}<extra></extra>",
             },
             link={
-                "source": [place[n] for n in zip(links["step"], links["source"], strict=True)],
-                "target": [place[n] for n in zip(links["step"] + 1, links["target"], strict=True)],
+                "source": [place[n] for n in sources],
+                "target": [place[n] for n in targets],
                 "value": [int(n) for n in links["n"]],
-                "color": [_faint(colours[name]) for name in links["source"]],
+                "color": [faint(colours.get(name, GREY)) for name in links["source"]],
                 "hovertemplate": "%{source.label} → %{target.label}<br>%{value:,.0f}<extra></extra>",
             },
         )
     )
-    return _finish(figure, 460)
+    return finish(figure, 460)
 
 
 def _step_name(name: str, states: bool, texts: Texts, lines: int = 2) -> str:
@@ -233,7 +193,7 @@ def experiments(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
     scores = table.pivot_table(index="scaling", columns="architecture", values="ap", aggfunc="max").sort_index()
     figure = go.Figure(
         go.Heatmap(
-            z=[_short(row) for row in scores.to_numpy()],
+            z=[short(row) for row in scores.to_numpy()],
             text=[[f"{v:.3f}" if math.isfinite(v) else "" for v in row] for row in scores.to_numpy()],
             texttemplate="%{text}",
             colorscale=BLUES,
@@ -248,9 +208,13 @@ def experiments(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
         figure.add_shape(
             type="rect", x0=x - 0.48, x1=x + 0.48, y0=y - 0.47, y1=y + 0.47, line={"color": ORANGE, "width": 3}
         )
-    figure.update_xaxes(_ticks([safe(c) for c in scores.columns]), title_text=texts.plain("figures.architecture"), showgrid=False)
-    figure.update_yaxes(_ticks([safe(r) for r in scores.index]), title_text=texts.plain("figures.scaling"), showgrid=False)
-    return _finish(figure, 130 + 48 * len(scores))
+    figure.update_xaxes(
+        ticks([safe(c) for c in scores.columns]), title_text=texts.plain("figures.architecture"), showgrid=False
+    )
+    figure.update_yaxes(
+        ticks([safe(r) for r in scores.index]), title_text=texts.plain("figures.scaling"), showgrid=False
+    )
+    return finish(figure, 130 + 48 * len(scores))
 
 
 def trials(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
@@ -260,7 +224,7 @@ def trials(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
         return None
     chosen = table["chosen"].astype(bool)
     figure = go.Figure()
-    best = _short(table["ap"].cummax())
+    best = short(table["ap"].cummax())
     x = [int(t) for t in table["trial"]]
     line = {"color": LIGHT, "width": 2, "shape": "hv"}
     figure.add_scatter(x=x, y=best, mode="lines", line=line, name=texts.plain("figures.best_so_far"), hoverinfo="skip")
@@ -268,10 +232,10 @@ def trials(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
         (table[~chosen], "trial", {"color": GREY, "size": 8}),
         (table[chosen], "chosen", {"color": BLUE, "size": 13, "symbol": "diamond"}),
     ):
-        text = [_settings(value) for value in part["hyperparameters"]]
+        text = [settings(value) for value in part["hyperparameters"]]
         figure.add_scatter(
             x=[int(t) for t in part["trial"]],
-            y=_short(part["ap"]),
+            y=short(part["ap"]),
             mode="markers",
             marker=marker,
             name=texts.plain(f"figures.{name}"),
@@ -280,7 +244,7 @@ def trials(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
         )
     figure.update_xaxes(title_text=texts.plain("figures.trial_number"))
     figure.update_yaxes(title_text=texts.plain("figures.ap_validation"))
-    return _finish(figure, 300, legend=True)
+    return finish(figure, 300, legend=True)
 
 
 def average_precision(models: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
@@ -292,14 +256,14 @@ def average_precision(models: Sequence[Mapping[str, Any]], texts: Texts) -> go.F
     groups = [("used", BLUE, 14, "diamond"), *((kind, colour, 9, "circle") for kind, colour in KIND_COLOURS.items())]
     for group, colour, size, symbol in groups:
         rows = [(y, m) for y, m in enumerate(models) if (group == "used" if m["used"] else group == m["kind"])]
-        bounds = [_bounds(m["ap"], m["intervals"]["ap"]["low"], m["intervals"]["ap"]["high"]) for _, m in rows]
+        bounds = [bounds_of(m["ap"], m["intervals"]["ap"]["low"], m["intervals"]["ap"]["high"]) for _, m in rows]
         figure.add_scatter(
             x=[m["ap"] for _, m in rows],
             y=[y for y, _ in rows],
             mode="markers",
             name=texts.plain("figures.observed_share") if group == "used" else texts.plain(f"kinds.{group}"),
             marker={"color": colour, "size": size, "symbol": symbol},
-            error_x=_error(bounds),
+            error_x=error_bars(bounds),
             text=[f"{safe(m['name'])}: {m['ap']:.3f}" for _, m in rows],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -307,11 +271,13 @@ def average_precision(models: Sequence[Mapping[str, Any]], texts: Texts) -> go.F
     if rate is not None:
         note = texts.plain("figures.base_rate", rate=f"{rate:.2f}")
         figure.add_vline(x=rate, line={"color": RED, "dash": "dot", "width": 1.5})
-        figure.add_annotation(x=rate, y=-0.9, text=note, showarrow=False, font={"color": RED, "size": 11}, xanchor="left")
+        figure.add_annotation(
+            x=rate, y=-0.9, text=note, showarrow=False, font={"color": RED, "size": 11}, xanchor="left"
+        )
     names = [f"<b>{safe(m['name'])}</b>" if m["used"] else safe(m["name"]) for m in models]
-    figure.update_yaxes(_ticks(names), range=[len(models) - 0.4, -1.4], showgrid=False)
+    figure.update_yaxes(ticks(names), range=[len(models) - 0.4, -1.4], showgrid=False)
     figure.update_xaxes(title_text=texts.plain("figures.ap_test"), rangemode="tozero")
-    return _finish(figure, 120 + 32 * len(models), legend=True)
+    return finish(figure, 120 + 32 * len(models), legend=True)
 
 
 def by_anchor(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
@@ -330,9 +296,11 @@ def by_anchor(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | No
         )
     )
     figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_xaxes(_ticks([r["anchor_day"] for r in rows]), tickangle=-40, title_text=texts.plain("figures.anchor_day"))
+    figure.update_xaxes(
+        ticks([r["anchor_day"] for r in rows]), tickangle=-40, title_text=texts.plain("figures.anchor_day")
+    )
     figure.update_yaxes(title_text=texts.plain("figures.difference_ap"), tickformat="+.3f")
-    return _finish(figure, 300)
+    return finish(figure, 300)
 
 
 def reliability(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
@@ -355,14 +323,14 @@ def reliability(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | 
         mode="lines+markers",
         line={"color": BLUE, "width": 1},
         marker={"size": 8},
-        error_y=_error([_bounds(r["y_mean"], r["low"], r["high"]) for r in rows]),
+        error_y=error_bars([bounds_of(r["y_mean"], r["low"], r["high"]) for r in rows]),
         customdata=[r["windows"] for r in rows],
         hovertemplate="%{x:.3f} → %{y:.3f} · n = %{customdata:,}<extra></extra>",
         name=texts.plain("figures.observed_share"),
     )
     figure.update_xaxes(title_text=texts.plain("figures.predicted"), range=[0, top])
     figure.update_yaxes(title_text=texts.plain("figures.came_true"), range=[0, top])
-    return _finish(figure, 340, legend=True)
+    return finish(figure, 340, legend=True)
 
 
 # --- why ------------------------------------------------------------------------------------------
@@ -384,10 +352,10 @@ def importance(columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure 
             textposition="none",
             hovertemplate="%{text}<br>%{x:.3f}<extra></extra>",
         )
-    figure.update_yaxes(_ticks([safe(c["label"]) for c in columns]), autorange="reversed", showgrid=False)
+    figure.update_yaxes(ticks([safe(c["label"]) for c in columns]), autorange="reversed", showgrid=False)
     figure.update_xaxes(title_text=texts.plain("figures.mean_shap"))
     figure.update_layout(barmode="overlay")
-    return _finish(figure, 150 + 34 * len(columns), legend=True)
+    return finish(figure, 150 + 34 * len(columns), legend=True)
 
 
 def beeswarm(sample: pd.DataFrame, columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
@@ -407,29 +375,42 @@ def beeswarm(sample: pd.DataFrame, columns: Sequence[Mapping[str, Any]], texts: 
     y = sample["column"].map(order).to_numpy(float) + np.clip(side * 0.045, -0.42, 0.42)
     figure = go.Figure(
         go.Scatter(
-            x=_short(sample["shap"]),
-            y=_short(y),
+            x=short(sample["shap"]),
+            y=short(y),
             mode="markers",
             marker={
                 "size": 4.5,
                 "opacity": 0.8,
-                "color": _short(ranks.fillna(0.5), 2),
+                "color": short(ranks.fillna(0.5), 2),
                 "colorscale": [[0, BLUE], [0.5, LIGHT], [1, RED]],
                 "cmin": 0,
                 "cmax": 1,
-                "colorbar": _colourbar(texts.plain("figures.value_rank"))
-                | {"tickvals": [0, 1], "ticktext": [texts.plain("figures.low"), texts.plain("figures.high")]},
+                "colorbar": {
+                    "orientation": "h",
+                    "thickness": 8,
+                    "len": 150,
+                    "lenmode": "pixels",
+                    "outlinewidth": 0,
+                    "xref": "container",
+                    "x": 0.02,
+                    "xanchor": "left",
+                    "yref": "container",
+                    "y": 1,
+                    "yanchor": "top",
+                    "tickvals": [0.1, 0.9],
+                    "ticktext": [texts.plain("figures.low"), texts.plain("figures.high")],
+                },
             },
-            customdata=_short(sample["value"]),
+            customdata=short(sample["value"]),
             hovertemplate="SHAP %{x:.3f} · %{customdata}<extra></extra>",
         )
     )
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
     shown = len(columns)
-    figure.update_yaxes(_ticks([safe(c["label"]) for c in columns]), range=[shown - 0.5, -0.5], showgrid=False)
+    figure.update_yaxes(ticks([safe(c["label"]) for c in columns]), range=[shown - 0.5, -0.5], showgrid=False)
     figure.update_xaxes(title_text=texts.plain("figures.shap"), nticks=6, tickangle=0)
     figure.update_layout(margin_t=52)
-    return _finish(figure, 150 + 34 * shown)
+    return finish(figure, 150 + 34 * shown)
 
 
 # --- the priority group ---------------------------------------------------------------------------
@@ -444,7 +425,7 @@ def priorities(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> g
     figure = go.Figure()
     for segment in SEGMENTS:
         figure.add_bar(
-            x=_short(middles),
+            x=short(middles),
             y=[int(n) for n in np.histogram(logs[segments == segment], edges)[0]],
             width=float(width) * 0.94,
             marker_color=SEGMENT_COLOURS[segment],
@@ -456,7 +437,7 @@ def priorities(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> g
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title_text=texts.plain("figures.log_priority"))
     figure.update_yaxes(title_text=texts.plain("figures.users"))
-    return _finish(figure, 360, legend=True)
+    return finish(figure, 360, legend=True)
 
 
 def plane(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Figure | None:
@@ -469,15 +450,20 @@ def plane(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Fig
         x = np.geomspace(threshold, 1, 60)
         line = {"color": INK, "dash": "dot", "width": 1.5}
         name = texts.plain("figures.threshold")
-        figure.add_scatter(x=_short(x), y=_short(threshold / x), mode="lines", line=line, name=name, hoverinfo="skip")
+        figure.add_scatter(x=short(x), y=short(threshold / x), mode="lines", line=line, name=name, hoverinfo="skip")
     for segment in reversed(SEGMENTS):
         part = scored[scored["segment"] == segment].sort_values("rank", kind="stable")
         part = part.iloc[:: max(1, math.ceil(len(part) / DOTS_SHOWN))]
         figure.add_scatter(
-            x=_short(part["p_churn"]),
-            y=_short(part["p_sticker"].astype(float)),
+            x=short(part["p_churn"]),
+            y=short(part["p_sticker"].astype(float)),
             mode="markers",
-            marker={"color": SEGMENT_COLOURS[segment], "size": 6, "opacity": 0.75, "line": {"width": 0.5, "color": "white"}},
+            marker={
+                "color": SEGMENT_COLOURS[segment],
+                "size": 6,
+                "opacity": 0.75,
+                "line": {"width": 0.5, "color": "white"},
+            },
             name=texts.plain(f"segments.{segment}"),
             text=[safe(user) for user in part["user_id"]],
             hovertemplate="%{text}<br>%{x:.3f} × %{y:.3f}<extra></extra>",
@@ -485,7 +471,7 @@ def plane(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Fig
     top = min(1.0, 1.05 * float(scored["p_sticker"].max()))
     figure.update_xaxes(title_text=texts.plain("figures.p_churn"), range=[0, 1])
     figure.update_yaxes(title_text=texts.plain("figures.p_sticker"), range=[0, top])
-    return _finish(figure, 420, legend=True)
+    return finish(figure, 420, legend=True)
 
 
 def effects(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
@@ -502,54 +488,12 @@ def effects(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None
             y=[y for y, _ in part],
             mode="markers",
             marker={"color": GREY if circular else BLUE, "size": 10, "symbol": symbol, "line": {"width": 2}},
-            error_x=_error([_bounds(r["hedges_g"], r["g_low"], r["g_high"]) for _, r in part]),
+            error_x=error_bars([bounds_of(r["hedges_g"], r["g_low"], r["g_high"]) for _, r in part]),
             name=texts.plain("figures.circular" if circular else "figures.not_circular"),
             text=[safe(r["label"], 6) for _, r in part],
             hovertemplate="%{text}<br>g = %{x:.2f}<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_yaxes(_ticks([safe(r["label"]) for r in rows]), range=[len(rows) - 0.5, -0.5], showgrid=False)
+    figure.update_yaxes(ticks([safe(r["label"]) for r in rows]), range=[len(rows) - 0.5, -0.5], showgrid=False)
     figure.update_xaxes(title_text=texts.plain("figures.hedges_g"))
-    return _finish(figure, 120 + 34 * len(rows), legend=True)
-
-
-# --- shared by the figures ------------------------------------------------------------------------
-def _finish(figure: go.Figure, height: int, legend: bool = False) -> go.Figure:
-    margin = {"t": 46} if legend else {}
-    return figure.update_layout(template=THEME, height=height, showlegend=legend, margin=margin, hovermode="closest")
-
-
-def _ticks(names: Sequence[str]) -> dict[str, Any]:
-    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names), "type": "linear"}
-
-
-def _colourbar(title: str) -> dict[str, Any]:
-    """A colour bar above the plot, where it takes no width from it."""
-    place = {"orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top"}
-    return {"title": {"text": title, "side": "right"}, "thickness": 8, "outlinewidth": 0, "len": 160, "lenmode": "pixels", **place}
-
-
-def _bounds(value: float, low: float | None, high: float | None) -> tuple[float, float]:
-    """Distances of an interval's ends from its value; 0 where there is no interval."""
-    return (max(0.0, high - value) if high is not None else 0.0, max(0.0, value - low) if low is not None else 0.0)
-
-
-def _error(bounds: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    up, down = ([b[i] for b in bounds] for i in (0, 1))
-    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.2, "width": 0, "color": GREY}
-
-
-def _short(values: Any, digits: int = 5) -> list[float | None]:
-    """Numbers to so many significant digits, for a small file; what is not finite becomes null."""
-    numbers = np.asarray(pd.Series(values).astype("float64"))
-    return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in numbers]
-
-
-def _settings(text: str) -> str:
-    """The JSON of a trial's hyperparameters as lines of a hover text."""
-    return safe(str(text).translate(str.maketrans("", "", '{}"')), 8)
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.28)"
+    return finish(figure, 120 + 34 * len(rows), legend=True)

@@ -17,7 +17,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tschurn.report.figures import DOTS_SHOWN
-from tschurn.report.summary import METRIC_NAMES, RELIABLE_R2, SIGNIFICANT_Q, TARGETS
+from tschurn.report.summary import RELIABLE_R2, SIGNIFICANT_Q, TARGETS
+from tschurn.report.verdict import METRIC_NAMES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -58,16 +59,7 @@ class Texts:
 
 def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Texts) -> str:
     """The whole report as HTML; equal arguments give equal text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tschurn.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "whole": whole, "score": score, "share": share, "signed": signed, "small": small, "brief": brief,
-    }  # fmt: skip
+    environment = _environment()
     script = _script_text(environment.loader.get_source(environment, "report.js")[0])
     plotly = _plotly()
     return environment.get_template("report.html.j2").render(
@@ -86,6 +78,23 @@ def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Te
         significant_q=SIGNIFICANT_Q,
         dots_shown=DOTS_SHOWN,
     )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The templates, with the ways in which numbers are written."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tschurn.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "whole": whole, "score": score, "times": times, "share": share,
+        "signed": signed, "small": small, "brief": brief,
+    }  # fmt: skip
+    return environment
 
 
 def json_for_script(value: Any) -> Markup:
@@ -128,6 +137,11 @@ def whole(value: float | None) -> str:
 def score(value: float | None) -> str:
     """0.87123 → 0.871."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def times(value: float | None) -> str:
+    """2.4 → 2.40."""
+    return "–" if value is None else f"{value:.2f}"
 
 
 def share(value: float | None) -> str:

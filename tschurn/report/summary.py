@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from tschurn import contracts
 from tschurn.contracts import SEGMENTS, SPLITS
+from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
+from tschurn.report.verdict import by_anchor, search_summary, target_summary
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
-CONTRACTS = {table.name: table for table in vars(contracts).values() if isinstance(table, contracts.Table)}
 TARGETS = ("churn", "sticker")
-METRIC_NAMES = (
-    "base_rate", "accuracy", "ap", "micro_ap", "auc", "brier", "ece", "ece_perfect", "lift_10", "lift_20",
-)  # fmt: skip
 # From this R² of a surrogate to the model's log-odds on, its explanation counts as the model's.
 RELIABLE_R2 = 0.8
 # |Spearman| between value and SHAP value under which a column has no one direction.
@@ -31,16 +26,14 @@ MIXED_DIRECTION = 0.1
 SIGNIFICANT_Q = 0.05
 EVENTS_SHOWN, VARIANTS_SHOWN, USERS_SHOWN, COLUMNS_SHOWN = 40, 10, 20, 15
 
-Tables = Mapping[str, pd.DataFrame]
-
 
 def summarise(
     tables: Tables, notes: Sequence[str], experiment: Experiment, manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Tables of a run → the report's numbers, as values that JSON knows; absent tables count as empty."""
     labels = _labels(tables, experiment.experiment.language)
-    log = _first(table_of(tables, "log_summary"))
-    targets = {t: _target(tables, t) or {} for t in TARGETS}
+    log = first(table_of(tables, "log_summary"))
+    targets = {t: target_summary(tables, t) or {} for t in TARGETS}
     surrogates = {t: _surrogate(tables, t) or {} for t in TARGETS}
     result = {
         "experiment": experiment.experiment.name,
@@ -55,14 +48,14 @@ def summarise(
         "no_sticker": _why_no_sticker(targets, notes, experiment),
         "setting": _setting(experiment),
         "log": log,
-        "filters": _records(table_of(tables, "filters")),
+        "filters": records(table_of(tables, "filters")),
         "events": _events(tables),
         "seasonality": _seasonality(tables),
         "process": _process(tables),
         "splits": _splits(tables),
-        "experiments": _records(table_of(tables, "experiments")),
-        "search": {t: found for t in TARGETS if (found := _search(tables, t))},
-        "by_anchor": {t: found for t in TARGETS if (found := _by_anchor(tables, t))},
+        "experiments": records(table_of(tables, "experiments").sort_values(["target", "scaling", "architecture"])),
+        "search": {t: found for t in TARGETS if (found := search_summary(tables, t))},
+        "by_anchor": {t: found for t in TARGETS if (found := by_anchor(tables, t))},
         "collinearity": _collinearity(tables, labels),
         "selection": _selection(tables),
         "explanations": {t: found for t in TARGETS if (found := _explanations(tables, t, labels))},
@@ -72,15 +65,7 @@ def summarise(
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
     }
-    return _plain(result)
-
-
-def table_of(tables: Tables, name: str, target: str | None = None) -> pd.DataFrame:
-    """A table by name, empty with the contract's columns where the run has none; or its rows of one target."""
-    frame = tables.get(name)
-    if frame is None:
-        frame = pd.DataFrame({column: [] for column in CONTRACTS[name].columns})
-    return frame if target is None else frame[frame["target"] == target]
+    return plain(result)
 
 
 # --- the data -------------------------------------------------------------------------------------
@@ -88,7 +73,7 @@ def _events(tables: Tables) -> dict[str, Any]:
     events = table_of(tables, "event_names").sort_values(
         ["rows", "side", "event_name"], ascending=[False, True, True], kind="stable"
     )
-    return {"kinds": len(events), "shown": _records(events.head(EVENTS_SHOWN))}
+    return {"kinds": len(events), "shown": records(events.head(EVENTS_SHOWN))}
 
 
 def _seasonality(tables: Tables) -> list[dict[str, Any]]:
@@ -105,13 +90,13 @@ def _seasonality(tables: Tables) -> list[dict[str, Any]]:
 
 
 def _process(tables: Tables) -> dict[str, Any] | None:
-    about = _first(table_of(tables, "process_summary"))
+    about = first(table_of(tables, "process_summary"))
     if not about:
         return None
     variants = table_of(tables, "variants").sort_values(["cases", "steps"], ascending=[False, True], kind="stable")
-    shown = _records(variants.head(VARIANTS_SHOWN))
+    shown = records(variants.head(VARIANTS_SHOWN))
     for row in shown:
-        row["steps"] = _json(row["steps"], [row["steps"]])
+        row["steps"] = parsed(row["steps"], [row["steps"]])
     found = len(table_of(tables, "directly_follows")) > 0
     reasons = {"not installed": "not_installed", "no cases": "no_cases"}
     why = next((code for words, code in reasons.items() if words in about["discovery"]), "other")
@@ -143,125 +128,12 @@ def _splits(tables: Tables) -> list[dict[str, Any]]:
     return rows
 
 
-# --- the models -----------------------------------------------------------------------------------
-def _target(tables: Tables, target: str) -> dict[str, Any] | None:
-    metrics = table_of(tables, "metrics", target)
-    if metrics.empty:
-        return None
-    about = _first(table_of(tables, "target_summary", target))
-    models = _models(metrics)
-    used = next((m["name"] for m in models if m["used"]), about.get("used"))
-    best = models[0]
-    rival = _rival(models, used, about)
-    reliability = table_of(tables, "reliability", target)
-    return {
-        "used": used,
-        "models": models,
-        "winner": {"name": best["name"], "kind": best["kind"], "ap": best["ap"], "is_used": best["used"]},
-        "rival": rival,
-        "verdict": _verdict(tables, target, models, used, rival),
-        "reliability": _records(reliability[reliability["model"] == used].sort_values("bin")),
-        "differences": _records(table_of(tables, "differences", target).sort_values("versus")),
-        **{k: about.get(k) for k in ("best_network", "best_baseline", "calibration", "refit_spearman", "epochs")},
-        "test_evaluations": about.get("test_evaluations"),
-    }
-
-
-def _models(metrics: pd.DataFrame) -> list[dict[str, Any]]:
-    """METRICS of one target → one dict per model, the highest AP on test first."""
-    models = []
-    for name, part in metrics.groupby("model", sort=True):
-        by = part.set_index("metric")
-        one: dict[str, Any] = {"name": name, **{k: part[k].iloc[0] for k in ("kind", "used", "validation_ap")}}
-        one["used"] = bool(one["used"])
-        one |= {m: by["value"].get(m) for m in METRIC_NAMES}
-        one["intervals"] = {m: {"low": by["low"][m], "high": by["high"][m]} for m in METRIC_NAMES if m in by.index}
-        models.append(one)
-    return sorted(models, key=lambda m: (-_number(m["ap"], -1.0), m["name"]))
-
-
-def _rival(models: list[dict[str, Any]], used: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The model that the used one is held against: the best baseline; for a baseline, the best network."""
-    others = {m["name"]: m for m in models if m["name"] != used}
-    kind = next((m["kind"] for m in models if m["name"] == used), "baseline")
-    wanted = about.get("best_network") if kind == "baseline" else about.get("best_baseline")
-    if wanted not in others:
-        pool = [m for m in others.values() if m["kind"] == "baseline"] or list(others.values())
-        if not pool:
-            return None
-        wanted = max(pool, key=lambda m: (_number(m["validation_ap"], -1.0), m["name"]))["name"]
-    return {k: others[wanted][k] for k in ("name", "kind", "ap", "auc")}
-
-
-def _verdict(
-    tables: Tables, target: str, models: list[dict[str, Any]], used: str, rival: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Which model wins on test and whether by more than noise, as a code of texts [verdict] with its numbers.
-
-    More than noise: the 95 % interval of the paired difference excludes 0.
-    """
-    kind = next((m["kind"] for m in models if m["name"] == used), "baseline")
-    if rival is None:
-        return {"code": "alone", "used": used, "used_kind": kind, "more_than_noise": False}
-    table = table_of(tables, "differences", target)
-    row = _first(table[(table["used"] == used) & (table["versus"] == rival["name"])])
-    low, high = _number(row.get("low"), math.nan), _number(row.get("high"), math.nan)
-    if math.isnan(low) or math.isnan(high) or low == high:  # no interval, or one of no width for want of one
-        outcome = "unknown"
-    else:
-        outcome = "ahead" if low > 0 else "behind" if high < 0 else "level"
-    if kind != "baseline":
-        group = "learned"
-    else:
-        group = "plain" if rival["kind"] != "baseline" else "only_plain"
-    return {
-        "code": f"{group}_{outcome}",
-        "used": used,
-        "used_kind": kind,
-        "versus": rival["name"],
-        "versus_kind": rival["kind"],
-        "more_than_noise": outcome in ("ahead", "behind"),
-        "distance": None if row.get("difference") is None else abs(row["difference"]),
-        **{k: row.get(k) for k in ("difference", "low", "high")},
-    }
-
-
-def _search(tables: Tables, target: str) -> dict[str, Any] | None:
-    trials = table_of(tables, "trials", target).sort_values("trial")
-    if trials.empty:
-        return None
-    done = trials[trials["ap"].notna()]
-    chosen = _first(trials[trials["chosen"].astype(bool)])
-    return {
-        "trials": len(trials),
-        "failed": len(trials) - len(done),
-        "best_ap": done["ap"].max(),
-        "median_ap": done["ap"].median(),
-        "chosen": {"trial": chosen["trial"], "ap": chosen["ap"], "settings": _json(chosen["hyperparameters"], {})}
-        if chosen
-        else None,
-    }
-
-
-def _by_anchor(tables: Tables, target: str) -> dict[str, Any] | None:
-    rows = table_of(tables, "differences_by_anchor", target).sort_values("anchor_day")
-    if rows.empty:
-        return None
-    found = rows[rows["difference"].notna()]
-    return {
-        "versus": rows["versus"].iloc[0],
-        "anchors": len(found),
-        "ahead": int((found["difference"] > 0).sum()),
-        "rows": _records(rows),
-    }
-
-
 # --- why ------------------------------------------------------------------------------------------
 def _collinearity(tables: Tables, labels: Mapping[str, str]) -> dict[str, Any]:
     table = table_of(tables, "collinearity")
     removed = table[~table["kept"].astype(bool)].sort_values(["step", "column"], na_position="first", kind="stable")
     reasons = removed["reason"].value_counts()
-    rows = _records(removed)
+    rows = records(removed)
     for row in rows:
         row["label"] = labels.get(row["column"], row["column"])
         row["stands_for_label"] = labels.get(row["stands_for"], row["stands_for"])
@@ -288,12 +160,12 @@ def _surrogate(tables: Tables, target: str) -> dict[str, Any] | None:
     """The surrogate to report: the one that reasons are taken from, else that of another model."""
     rows = table_of(tables, "surrogates", target)
     rows = rows[rows["how"] == "surrogate"].sort_values(["explained", "model"], ascending=[False, True], kind="stable")
-    return _judged(_first(rows)) if len(rows) else None
+    return _judged(first(rows)) if len(rows) else None
 
 
 def _judged(row: dict[str, Any]) -> dict[str, Any]:
     """A row of SURROGATES, with whether its fidelity carries an explanation; null for a direct one."""
-    r2 = _number(row["r2"], math.nan)
+    r2 = number(row["r2"], math.nan)
     reliable = None if row["how"] == "direct" else bool(r2 >= RELIABLE_R2)
     return {k: v for k, v in row.items() if k != "target"} | {"reliable": reliable}
 
@@ -305,12 +177,12 @@ def _explanations(tables: Tables, target: str, labels: Mapping[str, str]) -> lis
         ["explained", "model"], ascending=[False, True], kind="stable"
     )
     result = []
-    for row in _records(standing):
+    for row in records(standing):
         columns = importance[importance["model"] == row["model"]].sort_values(["rank", "column"], kind="stable")
-        shown = _records(columns.head(COLUMNS_SHOWN)[["column", "importance", "direction", "rank"]])
+        shown = records(columns.head(COLUMNS_SHOWN)[["column", "importance", "direction", "rank"]])
         for one in shown:
             one["label"] = labels.get(one["column"], one["column"])
-            direction = _number(one["direction"], 0.0)
+            direction = number(one["direction"], 0.0)
             one["effect"] = "mixed" if abs(direction) < MIXED_DIRECTION else "raises" if direction > 0 else "lowers"
         result.append(_judged(row) | {"shown": shown})
     return result
@@ -338,7 +210,7 @@ def _group(tables: Tables) -> dict[str, Any]:
         "unscored": len(table_of(tables, "unscored")),
         "anchor_day": scored["anchor_day"].max() if len(scored) else None,
         "means": means,
-        "threshold": _first(table_of(tables, "threshold")) or None,
+        "threshold": first(table_of(tables, "threshold")) or None,
     }
 
 
@@ -353,10 +225,10 @@ def _comparison(tables: Tables, labels: Mapping[str, str]) -> dict[str, Any]:
         part = part.assign(size=part["hedges_g"].abs()).sort_values(
             ["size", "variable"], ascending=[False, True], na_position="last", kind="stable"
         )
-        rows = _records(part.drop(columns=["size", "versus"]))
+        rows = records(part.drop(columns=["size", "versus"]))
         for row in rows:
             row["label"] = labels.get(row["variable"], row["variable"])
-            row["significant"] = None if _number(row["q"], None) is None else bool(row["q"] < SIGNIFICANT_Q)
+            row["significant"] = None if number(row["q"], None) is None else bool(row["q"] < SIGNIFICANT_Q)
         free = part[~part["circular"].astype(bool)]
         result[versus] = {
             "n_priority": part["n_priority"].max(),
@@ -376,7 +248,7 @@ def _list(tables: Tables, language: str) -> list[dict[str, Any]]:
     reasons = table_of(tables, "reasons")
     reasons = reasons[reasons["user_id"].isin(first["user_id"])].sort_values(["target", "rank"], kind="stable")
     by_user = {key: list(part[f"sentence_{language}"]) for key, part in reasons.groupby(["user_id", "target"])}
-    rows = _records(first.drop(columns="anchor_day"))
+    rows = records(first.drop(columns="anchor_day"))
     for row in rows:
         row["reasons"] = {t: by_user[row["user_id"], t] for t in TARGETS if (row["user_id"], t) in by_user}
     return rows
@@ -438,7 +310,6 @@ def _reproduce(experiment: Experiment, manifest: Mapping[str, Any]) -> dict[str,
     }
 
 
-# --- values ---------------------------------------------------------------------------------------
 def _labels(tables: Tables, language: str) -> dict[str, str]:
     """Names of features and flattened columns → what people call them."""
     labels: dict[str, str] = {}
@@ -446,42 +317,3 @@ def _labels(tables: Tables, language: str) -> dict[str, str]:
         frame = table_of(tables, name)
         labels |= dict(zip(frame[key].astype(str), frame[f"label_{language}"].astype(str), strict=True))
     return labels
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
-
-
-def _first(frame: pd.DataFrame) -> dict[str, Any]:
-    return _records(frame.head(1))[0] if len(frame) else {}
-
-
-def _number(value: Any, missing: Any) -> Any:
-    """A finite number, or `missing`."""
-    return missing if value is None or pd.isna(value) else float(value)
-
-
-def _json(text: str, otherwise: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError):
-        return otherwise
-
-
-def _plain(value: Any) -> Any:
-    """Anything above → what JSON knows: numpy scalars unwrapped, days as ISO text, NaN and infinity null."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, str) or value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, Iterable):
-        return [_plain(v) for v in value]
-    if pd.isna(value):
-        return None
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, pd.Timestamp | date):
-        return value.isoformat()[:10]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

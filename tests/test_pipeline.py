@@ -1,0 +1,141 @@
+"""The main job end to end on a small log, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import QUICK
+
+from tschurn import contracts as c
+from tschurn.cli import main
+
+pytestmark = pytest.mark.slow
+
+STICKER = '[targets.sticker]\nevents = ["sticker"]\n'
+STAGES = {"log", "exploration", "windows", "models.churn", "models.sticker", "explain.churn", "explain.sticker", "segments"}
+
+
+def experiment(folder: Path, log: pd.DataFrame, extra: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    log.to_csv(folder / "events.csv", index=False)
+    file = folder / "small.toml"
+    file.write_text(f'[experiment]\nname = "small"\n[log]\npath = "{folder / "events.csv"}"\n{extra}{QUICK}')
+    return file
+
+
+def run(file: Path, reports: Path) -> Path:
+    assert main(["run", str(file), "--reports", str(reports), "--quiet"]) == 0
+    return reports / "small" / "latest"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("small")
+
+
+@pytest.fixture(scope="module")
+def finished(place: Path, log_frame: pd.DataFrame) -> Iterator[Path]:
+    """A run folder. Both targets, default settings but for the length of the search."""
+    yield run(experiment(place, log_frame, STICKER), place / "reports")
+
+
+def test_everything_is_there_and_keeps_its_contract(finished: Path) -> None:
+    for name in ("index.html", "priority_group.csv", "scores.csv", "predictions.parquet", "report.json", "manifest.json"):
+        assert (finished / name).stat().st_size > 0, name
+    assert {p.name for p in (finished / "stages").iterdir()} == STAGES
+    tables = {t.name: t for t in vars(c).values() if isinstance(t, c.Table)}
+    found = list((finished / "stages").rglob("*.parquet"))
+    assert len(found) > 30
+    for file in found:
+        tables[file.stem].check(pd.read_parquet(file))
+    assert not list(finished.rglob("*partial*"))
+    assert not [f for f in finished.rglob("*") if f.suffix in {".pkl", ".pickle", ".joblib"}]
+
+
+def test_predictions_hold_each_closed_window_target_and_model_once(finished: Path) -> None:
+    predictions = pd.read_parquet(finished / "predictions.parquet")
+    windows = pd.read_parquet(finished / "stages" / "windows" / "windows.parquet")
+    closed = windows[windows["closed"]]
+    assert set(predictions.groupby(["target", "model"]).size()) == {len(closed)}
+    assert predictions["p"].between(0, 1).all()
+    one = predictions[(predictions["target"] == "churn") & (predictions["model"] == "gru")]
+    joined = one.merge(closed, on=["user_id", "anchor_day"], suffixes=("", "_window"))
+    assert len(joined) == len(closed)
+    assert (joined["y"] == joined["churned"]).all() and (joined["split"] == joined["split_window"]).all()
+
+
+def test_the_report_says_what_the_tables_say(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())
+    windows = pd.read_parquet(finished / "stages" / "windows" / "windows.parquet")
+    assert report["windows"] == {s: int((windows["split"] == s).sum()) for s in c.SPLITS}
+    names = {"gru", "bilstm", "gru_bilstm", "most_frequent", "recency", "logistic_recency", "logistic_history",
+             "lightgbm_7days", "lightgbm_history", "average"}  # fmt: skip
+    for target, found in report["targets"].items():
+        assert {m["name"] for m in found["models"]} == names, target
+        assert found["used"] in names
+        assert {"r2", "spearman", "top_decile_overlap", "model"} <= set(report["surrogates"][target])
+    assert report["segments"]["priority"] == len(pd.read_csv(finished / "priority_group.csv"))
+    assert sum(report["segments"][s] for s in c.SEGMENTS) == len(pd.read_csv(finished / "scores.csv"))
+    assert (finished / "scores.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_models_learn_what_the_log_holds(finished: Path) -> None:
+    """The generator fades creators slowly, so that history must tell more than the base rate."""
+    report = json.loads((finished / "report.json").read_text())
+    models = {m["name"]: m for m in report["targets"]["churn"]["models"]}
+    assert models["logistic_history"]["auc"] > 0.8 and models["most_frequent"]["auc"] == 0.5
+    assert models[report["targets"]["churn"]["used"]]["ap"] > models["most_frequent"]["ap"]
+
+
+def test_choice_is_by_validation_and_test_is_counted(finished: Path) -> None:
+    for target in ("churn", "sticker"):
+        stage = finished / "stages" / f"models.{target}"
+        metrics = pd.read_parquet(stage / "metrics.parquet").drop_duplicates("model").set_index("model")
+        summary = pd.read_parquet(stage / "target_summary.parquet").iloc[0]
+        assert metrics["validation_ap"].idxmax() == summary["used"]
+        assert summary["test_evaluations"] == 1
+
+
+def test_nothing_is_computed_twice_and_a_change_redoes_what_it_touches(finished: Path, place: Path, log_frame: pd.DataFrame) -> None:
+    before = {p.name: p.stat().st_mtime_ns for p in (finished / "stages").glob("*/stage.json")}
+    stamps = {p.parent.name: p.stat().st_mtime_ns for p in (finished / "stages").glob("*/stage.json")}
+    list_before = (finished / "priority_group.csv").read_bytes()
+    run(place / "small.toml", place / "reports")
+    again = {p.parent.name: p.stat().st_mtime_ns for p in (finished / "stages").glob("*/stage.json")}
+    assert again == stamps and before
+    assert (finished / "priority_group.csv").read_bytes() == list_before
+    changed = place / "small.toml"
+    text = changed.read_text()
+    changed.write_text(text + "[segments]\nshare = 0.3\n")
+    run(changed, place / "reports")
+    redone = {p.parent.name: p.stat().st_mtime_ns for p in (finished / "stages").glob("*/stage.json")}
+    changed.write_text(text)
+    assert {name for name in redone if redone[name] != stamps[name]} == {"segments"}
+    run(changed, place / "reports")
+    assert (finished / "priority_group.csv").read_bytes() == list_before
+
+
+def test_same_seed_same_bytes(finished: Path, place: Path) -> None:
+    other = run(place / "small.toml", place / "reports again")
+    times = {"manifest.json", "stage.json", "training.log", ".lock"}
+    files = sorted(f.relative_to(finished) for f in finished.rglob("*") if f.is_file())
+    assert files == sorted(f.relative_to(other) for f in other.rglob("*") if f.is_file())
+    different = [
+        str(f) for f in files if f.name not in times and "trials" not in f.parts[:-1] and (finished / f).read_bytes() != (other / f).read_bytes()
+    ]
+    assert different == []
+
+
+def test_a_sticker_that_never_occurs_and_no_history(tmp_path: Path, log_frame: pd.DataFrame) -> None:
+    log = log_frame[log_frame["event"] != "sticker"]
+    folder = run(experiment(tmp_path, log, STICKER + '[features]\nhistory = "none"\n'), tmp_path / "reports")
+    report = json.loads((folder / "report.json").read_text())
+    assert "churn" in report["targets"] and not report["targets"].get("sticker")
+    assert "sticker" in (folder / "index.html").read_text(encoding="utf-8")
+    assert {m["name"] for m in report["targets"]["churn"]["models"]}.isdisjoint({"logistic_history", "lightgbm_history"})
+    scores = pd.read_csv(folder / "scores.csv")
+    assert (scores["priority"] - scores["p_churn"]).abs().max() < 1e-6
