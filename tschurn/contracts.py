@@ -480,7 +480,8 @@ SURROGATES = Table(
     "surrogates",
     "What stands behind an explanation. how: 'surrogate' (LightGBM fitted to the model's "
     "uncalibrated log-odds; fidelity on held-out users at test anchors) or 'direct' (the model "
-    "explains itself; fidelity null). explained: whether reasons are taken from it.",
+    "explains itself; fidelity null). explained: whether reasons are taken from it. windows, users: the test windows "
+    "that the fidelity (direct: the importance) was measured on.",
     ("target", "model"),
     {
         "target": "string",
@@ -523,8 +524,8 @@ SHAP_SAMPLE = Table(
 )
 REASONS = Table(
     "reasons",
-    "Up to three reasons per scored user and target: the columns that move the user's log-odds most "
-    "away from the average, with the value found and the average one, and a sentence.",
+    "Up to three reasons per scored user and target: the columns that push the user's log-odds most "
+    "towards the target, with the value found and the average one, and a sentence.",
     ("target", "user_id", "rank"),
     {
         "target": "string",

@@ -57,7 +57,7 @@ def test_rows_of_one_user_do_not_make_noise_look_useful() -> None:
 
 def test_regression_is_chosen_by_y() -> None:
     matrix, _, user = logs(600, 4, 2)
-    y = 3 * matrix[:, 4] + np.random.default_rng(0).normal(size=len(user))
+    y = 20 + 3 * matrix[:, 4] + np.random.default_rng(0).normal(size=len(user))  # as classes: one only
     assert kept(select(matrix, NAMES, y, user, trials=12, seed=0)) == ["c4"]
 
 

@@ -189,10 +189,13 @@ def test_lightgbm_direct_explainer_at_work(given, tables: dict[str, pd.DataFrame
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, num_boost_round=30)
 
     class Trees:
-        columns = windows.flat_columns()["column"].tolist()
+        columns = windows.flat_columns()
 
-        def contributions(self, matrix: np.ndarray) -> np.ndarray:
-            return booster.predict(matrix, pred_contrib=True, num_threads=1)[:, :-1]
+        def values(self, rows: np.ndarray) -> np.ndarray:
+            return windows.flat(rows)
+
+        def contributions(self, rows: np.ndarray) -> np.ndarray:
+            return booster.predict(self.values(rows), pred_contrib=True, num_threads=1)[:, :-1]
 
     changed = {"used": "lightgbm", "best_network": None, "direct": Trees(), "collinearity": tables["collinearity"]}
     found = explain.explain(windows, **arguments | changed)
