@@ -144,7 +144,8 @@ class _Stages:
                 tables = explain.explain(
                     windows, models.read(c.LOG_ODDS), target=target, label=_LABELS[target], used=chosen["used"],
                     best_network=chosen["best_network"], direct=self._direct(target, windows),
-                    score_rows=windows.newest(), experiment=self.experiment, progress=self.progress, collinearity=collinearity,
+                    score_rows=windows.newest(), experiment=self.experiment, collinearity=collinearity,
+                    progress=lambda _, *how_far: self.progress(f"explain.{target}", *how_far),
                 )  # fmt: skip
                 collinearity = tables[c.COLLINEARITY.name]
                 for table in (c.COLLINEARITY, *_EXPLANATIONS):
