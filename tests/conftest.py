@@ -11,7 +11,6 @@ from synthetic import make_log
 
 from tschurn.cli import main
 
-
 QUICK = """
 [search]
 trials = 2

@@ -29,7 +29,9 @@ def make_log(users: int = 120, days: int = 84, seed: int = 0) -> pd.DataFrame:
     return log.sort_values("timestamp", kind="stable").reset_index(drop=True)
 
 
-def _rows(counts: np.ndarray, random: np.random.Generator, actor: Callable[[np.ndarray, int], np.ndarray]) -> pd.DataFrame:
+def _rows(
+    counts: np.ndarray, random: np.random.Generator, actor: Callable[[np.ndarray, int], np.ndarray]
+) -> pd.DataFrame:
     user, day = np.nonzero(counts)
     times = counts[user, day]
     user, day = np.repeat(user, times) + 1, np.repeat(day, times)

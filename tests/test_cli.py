@@ -38,7 +38,9 @@ def test_a_missing_log(tschurn: Call, write_experiment: Write) -> None:
 
 
 def test_a_missing_column(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
-    refused(tschurn("run", write_experiment(log_frame.rename(columns={"event": "events"}))), "no column `event`", "`events`")
+    refused(
+        tschurn("run", write_experiment(log_frame.rename(columns={"event": "events"}))), "no column `event`", "`events`"
+    )
 
 
 def test_an_unreadable_date(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
@@ -66,7 +68,11 @@ def test_a_churn_target_with_one_class(tschurn: Call, write_experiment: Write) -
 
 
 def test_an_unknown_model(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:
-    refused(tschurn("run", write_experiment(log_frame, '[models]\nuse = "lightgbm_histroy"')), "`models.use`", "did you mean `lightgbm_history`?")
+    refused(
+        tschurn("run", write_experiment(log_frame, '[models]\nuse = "lightgbm_histroy"')),
+        "`models.use`",
+        "did you mean `lightgbm_history`?",
+    )
 
 
 def test_a_run_name_that_is_a_path(tschurn: Call, write_experiment: Write, log_frame: pd.DataFrame) -> None:

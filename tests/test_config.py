@@ -20,7 +20,11 @@ def with_keys(**sections: dict) -> dict:
 
 def test_defaults_work() -> None:
     experiment = config.parse(MINIMAL, "x.toml")
-    assert (experiment.windows.observe_days, experiment.windows.outcome_days, experiment.windows.stride_days) == (7, 7, 7)
+    assert (experiment.windows.observe_days, experiment.windows.outcome_days, experiment.windows.stride_days) == (
+        7,
+        7,
+        7,
+    )
     assert experiment.target_names == ("churn",)
     assert experiment.split.kind == "time"
 
@@ -66,7 +70,13 @@ def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
         config.load(tmp_path / "oulat.toml")
 
 
-@given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9)), lambda inner: st.dictionaries(st.text(max_size=9), inner, max_size=3), max_leaves=6))
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9)),
+        lambda inner: st.dictionaries(st.text(max_size=9), inner, max_size=3),
+        max_leaves=6,
+    )
+)
 def test_anything_else_is_refused_in_one_sentence(value: object) -> None:
     try:
         config.parse({**MINIMAL, "windows": value}, "x.toml")
@@ -74,6 +84,8 @@ def test_anything_else_is_refused_in_one_sentence(value: object) -> None:
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("file", sorted((Path(__file__).parent.parent / "experiments").glob("*.toml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent.parent / "experiments").glob("*.toml")), ids=lambda f: f.stem
+)
 def test_the_shipped_experiments_are_valid(file: Path) -> None:
     assert config.load(file).experiment.name == file.stem

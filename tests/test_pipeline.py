@@ -16,7 +16,16 @@ from tschurn.cli import main
 pytestmark = pytest.mark.slow
 
 STICKER = '[targets.sticker]\nevents = ["sticker"]\n'
-STAGES = {"log", "exploration", "windows", "models.churn", "models.sticker", "explain.churn", "explain.sticker", "segments"}
+STAGES = {
+    "log",
+    "exploration",
+    "windows",
+    "models.churn",
+    "models.sticker",
+    "explain.churn",
+    "explain.sticker",
+    "segments",
+}
 
 
 def experiment(folder: Path, log: pd.DataFrame, extra: str) -> Path:
@@ -44,7 +53,14 @@ def finished(place: Path, log_frame: pd.DataFrame) -> Iterator[Path]:
 
 
 def test_everything_is_there_and_keeps_its_contract(finished: Path) -> None:
-    for name in ("index.html", "priority_group.csv", "scores.csv", "predictions.parquet", "report.json", "manifest.json"):
+    for name in (
+        "index.html",
+        "priority_group.csv",
+        "scores.csv",
+        "predictions.parquet",
+        "report.json",
+        "manifest.json",
+    ):
         assert (finished / name).stat().st_size > 0, name
     assert {p.name for p in (finished / "stages").iterdir()} == STAGES
     tables = {t.name: t for t in vars(c).values() if isinstance(t, c.Table)}
@@ -100,7 +116,9 @@ def test_choice_is_by_validation_and_test_is_counted(finished: Path) -> None:
         assert summary["test_evaluations"] == 1
 
 
-def test_nothing_is_computed_twice_and_a_change_redoes_what_it_touches(finished: Path, place: Path, log_frame: pd.DataFrame) -> None:
+def test_nothing_is_computed_twice_and_a_change_redoes_what_it_touches(
+    finished: Path, place: Path, log_frame: pd.DataFrame
+) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in (finished / "stages").glob("*/stage.json")}
     stamps = {p.parent.name: p.stat().st_mtime_ns for p in (finished / "stages").glob("*/stage.json")}
     list_before = (finished / "priority_group.csv").read_bytes()
@@ -125,7 +143,11 @@ def test_same_seed_same_bytes(finished: Path, place: Path) -> None:
     files = sorted(f.relative_to(finished) for f in finished.rglob("*") if f.is_file())
     assert files == sorted(f.relative_to(other) for f in other.rglob("*") if f.is_file())
     different = [
-        str(f) for f in files if f.name not in times and "trials" not in f.parts[:-1] and (finished / f).read_bytes() != (other / f).read_bytes()
+        str(f)
+        for f in files
+        if f.name not in times
+        and "trials" not in f.parts[:-1]
+        and (finished / f).read_bytes() != (other / f).read_bytes()
     ]
     assert different == []
 
@@ -136,6 +158,8 @@ def test_a_sticker_that_never_occurs_and_no_history(tmp_path: Path, log_frame: p
     report = json.loads((folder / "report.json").read_text())
     assert "churn" in report["targets"] and not report["targets"].get("sticker")
     assert "sticker" in (folder / "index.html").read_text(encoding="utf-8")
-    assert {m["name"] for m in report["targets"]["churn"]["models"]}.isdisjoint({"logistic_history", "lightgbm_history"})
+    assert {m["name"] for m in report["targets"]["churn"]["models"]}.isdisjoint(
+        {"logistic_history", "lightgbm_history"}
+    )
     scores = pd.read_csv(folder / "scores.csv")
     assert (scores["priority"] - scores["p_churn"]).abs().max() < 1e-6

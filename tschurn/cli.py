@@ -36,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        print(f"tschurn: internal error: {type(error).__name__}: {error} (run again with --debug for details)", file=sys.stderr)
+        print(
+            f"tschurn: internal error: {type(error).__name__}: {error} (run again with --debug for details)",
+            file=sys.stderr,
+        )
         return 1
 
 
@@ -49,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run an experiment and write its report and lists")
     run.add_argument("experiment", help="an experiment file, such as experiments/complete_journey.toml")
     run.add_argument("--reports", default="reports", metavar="DIR", help="where run folders go (default: reports)")
-    run.add_argument("--run", default="latest", metavar="NAME", help="the run's folder below its experiment (default: latest)")
+    run.add_argument(
+        "--run", default="latest", metavar="NAME", help="the run's folder below its experiment (default: latest)"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.set_defaults(command=_run)
     for command in (parser, run):
@@ -78,13 +83,17 @@ def _tell(outcome: Any) -> None:
     segments = summary["segments"]
     print(f"report   {folder / 'index.html'}")
     print(f"list     {folder / 'priority_group.csv'}")
-    print(f"  {segments['priority']} of {sum(segments[k] for k in ('priority', 'other_churners', 'rest'))} users to look after first")
+    print(
+        f"  {segments['priority']} of {sum(segments[k] for k in ('priority', 'other_churners', 'rest'))} users to look after first"
+    )
     for target, found in summary["targets"].items():
         if not found:
             print(f"  {target}: no model, see the report for why")
             continue
         used = next(m for m in found["models"] if m["name"] == found["used"])
-        print(f"  {target}: {used['name']}, AP {used['ap']:.3f} on test (base rate {used['base_rate']:.3f}), AUC {used['auc']:.3f}")
+        print(
+            f"  {target}: {used['name']}, AP {used['ap']:.3f} on test (base rate {used['base_rate']:.3f}), AUC {used['auc']:.3f}"
+        )
 
 
 class _Bars:

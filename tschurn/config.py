@@ -253,7 +253,11 @@ def _sentence(error: ValidationError) -> str:
     elif first["type"] == "missing":
         text = f"key `{key}` is missing"
     elif first["type"] == "value_error":
-        text = f"key `{key}` = {shown}: {first['ctx']['error']}" if shown != "dict" else f"[{key}]: {first['ctx']['error']}"
+        text = (
+            f"key `{key}` = {shown}: {first['ctx']['error']}"
+            if shown != "dict"
+            else f"[{key}]: {first['ctx']['error']}"
+        )
     else:
         message = first["msg"][0].lower() + first["msg"][1:]
         text = f"key `{key}`: {message}, found {shown}"

@@ -308,8 +308,7 @@ UNSCORED = Table(
 # --- models: one set of tables per target -------------------------------------------------------
 PREDICTIONS = Table(
     "predictions",
-    "One row per closed window, target and model: calibrated probability p of the evaluated model, "
-    "and what happened.",
+    "One row per closed window, target and model: calibrated probability p of the evaluated model, and what happened.",
     ("user_id", "anchor_day", "target", "model"),
     {
         "user_id": "id",
@@ -379,8 +378,7 @@ METRICS = Table(
 )
 DIFFERENCES = Table(
     "differences",
-    "AP of the used model minus AP of `versus` on test, paired two-way bootstrap over users and "
-    "anchors.",
+    "AP of the used model minus AP of `versus` on test, paired two-way bootstrap over users and anchors.",
     ("target", "versus"),
     {
         "target": "string",
@@ -394,8 +392,7 @@ DIFFERENCES = Table(
 )
 DIFFERENCES_BY_ANCHOR = Table(
     "differences_by_anchor",
-    "AP of the used model minus AP of the best baseline, test anchor by test anchor (null where one "
-    "class only).",
+    "AP of the used model minus AP of the best baseline, test anchor by test anchor (null where one class only).",
     ("target", "anchor_day"),
     {
         "target": "string",

@@ -24,13 +24,20 @@ from tschurn.errors import TschurnError
 from tschurn.runs import Run, StageFolder, fingerprint, source_digest, versions
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from tschurn.features.windows import WindowSet
 
 _LABELS = {"churn": "churned", "sticker": "sticker"}
-_PER_TARGET = (c.EXPERIMENTS, c.TRIALS, c.METRICS, c.DIFFERENCES, c.DIFFERENCES_BY_ANCHOR, c.RELIABILITY, c.TARGET_SUMMARY)
+_PER_TARGET = (
+    c.EXPERIMENTS,
+    c.TRIALS,
+    c.METRICS,
+    c.DIFFERENCES,
+    c.DIFFERENCES_BY_ANCHOR,
+    c.RELIABILITY,
+    c.TARGET_SUMMARY,
+)
 _EXPLANATIONS = (c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.REASONS)
 
 
@@ -96,7 +103,13 @@ class _Stages:
             for table in (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS):
                 out.write(table, tables[table.name])
 
-        self._stage("exploration", ["exploration"], ["log"], {"targets": self._section("targets"), "windows": self._section("windows")}, compute)
+        self._stage(
+            "exploration",
+            ["exploration"],
+            ["log"],
+            {"targets": self._section("targets"), "windows": self._section("windows")},
+            compute,
+        )
 
     def windows(self) -> None:
         """EVENT_LOG → panel, history, WINDOWS; and which targets there are."""
@@ -104,7 +117,9 @@ class _Stages:
 
         def compute(out: StageFolder) -> None:
             event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
-            tables, history = features.build_windows(event_log, self._read("log", c.LOG_SUMMARY), self.experiment, out.path, self.progress)
+            tables, history = features.build_windows(
+                event_log, self._read("log", c.LOG_SUMMARY), self.experiment, out.path, self.progress
+            )
             for table in (c.DAILY, c.FEATURES, c.WINDOWS, c.UNSCORED):
                 out.write(table, tables[table.name])
             out.write_array("history", history)
@@ -151,7 +166,12 @@ class _Stages:
                 for table in (c.COLLINEARITY, *_EXPLANATIONS):
                     out.write(table, tables[table.name])
 
-            inputs = {"explain": self._section("explain"), "run": self._section("run"), "seed": self._seed, "target": target}
+            inputs = {
+                "explain": self._section("explain"),
+                "run": self._section("run"),
+                "seed": self._seed,
+                "target": target,
+            }
             self._stage(f"explain.{target}", ["explain"], ["windows", f"models.{target}"], inputs, compute)
 
     def segments(self) -> None:
@@ -266,7 +286,11 @@ def _open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
     from tschurn import features
 
     return features.open_windows(
-        stage.read(c.WINDOWS), stage.read(c.FEATURES), stage.read_array("panel"), stage.read_array("history"), experiment.windows.observe_days
+        stage.read(c.WINDOWS),
+        stage.read(c.FEATURES),
+        stage.read_array("panel"),
+        stage.read_array("history"),
+        experiment.windows.observe_days,
     )
 
 
@@ -290,7 +314,9 @@ def _train_side_by_side(
     with context.Manager() as manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
         messages = manager.Queue()
         futures = {
-            pool.submit(_train_target, experiment, windows, target, folder, threads, evaluations[target], messages): target
+            pool.submit(
+                _train_target, experiment, windows, target, folder, threads, evaluations[target], messages
+            ): target
             for target, folder in waiting.items()
         }
         pending = set(futures)
@@ -305,7 +331,9 @@ def _train_side_by_side(
             except TschurnError:
                 raise
             except Exception as error:
-                raise TschurnError(f"training of {futures[future]} failed: {error} (see {waiting[futures[future]] / 'training.log'})") from error
+                raise TschurnError(
+                    f"training of {futures[future]} failed: {error} (see {waiting[futures[future]] / 'training.log'})"
+                ) from error
 
 
 def _quiet(threads: int) -> None:
@@ -317,7 +345,13 @@ def _quiet(threads: int) -> None:
 
 
 def _train_target(
-    experiment: Experiment, windows_stage: Path, target: str, folder: Path, threads: int, evaluations: int, messages: Any
+    experiment: Experiment,
+    windows_stage: Path,
+    target: str,
+    folder: Path,
+    threads: int,
+    evaluations: int,
+    messages: Any,
 ) -> None:
     """In a worker: train one target and write its tables. What libraries print goes to a log file."""
     import sys
@@ -329,7 +363,9 @@ def _train_target(
 
         out = StageFolder(folder)
         windows = _open_windows(StageFolder(windows_stage), experiment)
-        tables = models.fit_target(windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations)
+        tables = models.fit_target(
+            windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations
+        )
         for table in (*_PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES):
             out.write(table, tables[table.name])
         sys.stdout.flush()

@@ -149,7 +149,10 @@ class Run:
         """Give a computed stage its key and its final name."""
         self.seconds[name] = time.perf_counter() - self._started[name]
         partial, final = self._partial(name), self.stages / name
-        write_json(partial / "stage.json", {"key": self._keys[name], "seconds": round(self.seconds[name], 3), "finished": _now()})
+        write_json(
+            partial / "stage.json",
+            {"key": self._keys[name], "seconds": round(self.seconds[name], 3), "finished": _now()},
+        )
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         return StageFolder(final)
@@ -205,7 +208,9 @@ def writing(path: Path) -> Iterator[Path]:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON (UTF-8, stable order as given, no NaN), whole or not at all."""
     with writing(path) as beside:
-        beside.write_text(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False, default=str), encoding="utf-8")
+        beside.write_text(
+            json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False, default=str), encoding="utf-8"
+        )
 
 
 def versions() -> dict[str, str]:
@@ -245,7 +250,9 @@ def fingerprint(paths: Sequence[Path]) -> list[dict[str, Any]]:
             digest.update(file.read(ends))
             file.seek(max(size - ends, 0))
             digest.update(file.read(ends))
-        prints.append({"path": str(path), "size": size, "changed_ns": path.stat().st_mtime_ns, "ends": digest.hexdigest()})
+        prints.append(
+            {"path": str(path), "size": size, "changed_ns": path.stat().st_mtime_ns, "ends": digest.hexdigest()}
+        )
     return prints
 
 

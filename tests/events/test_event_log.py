@@ -42,7 +42,11 @@ def test_times_by_zone_and_kind(tmp_path: Path) -> None:
     )
     frame, _ = read(file, tmp_path, timezone="Asia/Seoul")
     utc = dict(zip(frame["event_name"], frame["event_time"].astype(str), strict=True))
-    assert utc == {"zoned": "2024-02-29 15:30:00+00:00", "naive": "2024-02-29 15:30:00+00:00", "date": "2024-02-29 15:00:00+00:00"}
+    assert utc == {
+        "zoned": "2024-02-29 15:30:00+00:00",
+        "naive": "2024-02-29 15:30:00+00:00",
+        "date": "2024-02-29 15:00:00+00:00",
+    }
     assert set(frame["day"]) == {date(2024, 3, 1)}
     frame, _ = read(file, tmp_path, timezone="Asia/Seoul", naive_time="utc")
     utc = dict(zip(frame["event_name"], frame["event_time"].astype(str), strict=True))
@@ -55,16 +59,23 @@ def test_days_are_cut_with_daylight_saving(tmp_path: Path) -> None:
     log = pd.DataFrame({"user_id": 1, "actor_id": 1, "timestamp": times, "event": ["summer", "winter"]})
     log.to_parquet(tmp_path / "log.parquet")
     frame, _ = read(tmp_path / "log.parquet", tmp_path, timezone="Europe/London")
-    assert dict(zip(frame["event_name"], frame["day"], strict=True)) == {"summer": date(2024, 7, 2), "winter": date(2024, 1, 1)}
+    assert dict(zip(frame["event_name"], frame["day"], strict=True)) == {
+        "summer": date(2024, 7, 2),
+        "winter": date(2024, 1, 1),
+    }
 
 
 @pytest.mark.parametrize(
     ("users", "actors", "type_"),
     [(["1", "2"], ["1", "2"], "int64"), (["1", "2"], ["1", "bot"], "str"), (["007", "7"], ["007", "7"], "str")],
 )
-def test_ids_are_numbers_only_when_they_are_written_so(tmp_path: Path, users: list[str], actors: list[str], type_: str) -> None:
+def test_ids_are_numbers_only_when_they_are_written_so(
+    tmp_path: Path, users: list[str], actors: list[str], type_: str
+) -> None:
     rows = "".join(f"{u},{a},2024-01-01,x\n" for u, a in zip(users, actors, strict=True))
-    frame, _ = read(csv(tmp_path, "user_id,actor_id,timestamp,event\n" + rows + f"{users[1]},{users[1]},2024-01-02,x\n"), tmp_path)
+    frame, _ = read(
+        csv(tmp_path, "user_id,actor_id,timestamp,event\n" + rows + f"{users[1]},{users[1]},2024-01-02,x\n"), tmp_path
+    )
     assert str(frame["user_id"].dtype) == str(frame["actor_id"].dtype) == type_
     assert frame["user_id"].nunique() == 2
 
@@ -92,7 +103,9 @@ def test_what_is_removed_is_counted(tmp_path: Path) -> None:
 
 
 def test_without_an_actor_every_event_is_the_users_own(tmp_path: Path) -> None:
-    frame, _ = read(csv(tmp_path, "who,at,what\na,2024-01-01,x\n"), tmp_path, columns={"user": "who", "time": "at", "event": "what"})
+    frame, _ = read(
+        csv(tmp_path, "who,at,what\na,2024-01-01,x\n"), tmp_path, columns={"user": "who", "time": "at", "event": "what"}
+    )
     assert (frame["user_id"] == frame["actor_id"]).all() and frame["value"].eq(1).all()
 
 
@@ -146,7 +159,16 @@ def test_files_that_are_missing_or_broken_are_said(tmp_path: Path) -> None:
 
 
 def test_names_are_data(tmp_path: Path) -> None:
-    names = ["'; DROP TABLE parsed_log; --", "<script>alert(1)</script>", "=1+1", "이벤트", "x" * 5000, "{}", "%s", "a\nb"]
+    names = [
+        "'; DROP TABLE parsed_log; --",
+        "<script>alert(1)</script>",
+        "=1+1",
+        "이벤트",
+        "x" * 5000,
+        "{}",
+        "%s",
+        "a\nb",
+    ]
     log = pd.DataFrame({"user_id": names, "actor_id": names, "timestamp": pd.Timestamp("2024-01-01"), "event": names})
     log.to_parquet(tmp_path / "log.parquet")
     frame, _ = read(tmp_path / "log.parquet", tmp_path)

@@ -10,14 +10,13 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from synthetic import make_log
 
 from tschurn import config, features
 from tschurn.contracts import DAILY, FEATURES, FLAT_COLUMNS, PROFILE, SPLITS, UNSCORED, WINDOWS, silent
 from tschurn.errors import LogError, TooShortError
 from tschurn.features import splits
 from tschurn.features.windows import WindowSet
-from synthetic import make_log
-
 
 FIRST = pd.Timestamp("2024-01-01")
 
@@ -39,13 +38,17 @@ def event_log(frame: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def build(frame: pd.DataFrame, folder: Path, exp: config.Experiment, days: int = 84) -> tuple[WindowSet, dict[str, pd.DataFrame]]:
+def build(
+    frame: pd.DataFrame, folder: Path, exp: config.Experiment, days: int = 84
+) -> tuple[WindowSet, dict[str, pd.DataFrame]]:
     folder.mkdir(exist_ok=True)
     summary = pd.DataFrame({"first_day": [FIRST.date()], "days": [days]})
     table = ibis.duckdb.connect().create_table("log", event_log(frame))
     tables, history = features.build_windows(table, summary, exp, folder, silent)
     panel = np.load(folder / "panel.npy", mmap_mode="r")
-    return features.open_windows(tables["windows"], tables["features"], panel, history, exp.windows.observe_days), tables
+    return features.open_windows(
+        tables["windows"], tables["features"], panel, history, exp.windows.observe_days
+    ), tables
 
 
 @pytest.fixture(scope="module")

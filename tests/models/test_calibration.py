@@ -43,7 +43,10 @@ def test_platt_equals_an_unpenalised_logistic_regression() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    n=st.integers(2, 4000), seed=st.integers(0, 99), rate=st.floats(0, 1), spread=st.sampled_from([0.0, 1e-3, 1.0, 50.0])
+    n=st.integers(2, 4000),
+    seed=st.integers(0, 99),
+    rate=st.floats(0, 1),
+    spread=st.sampled_from([0.0, 1e-3, 1.0, 50.0]),
 )
 def test_any_input_gives_ordered_finite_probabilities(n: int, seed: int, rate: float, spread: float) -> None:
     random = np.random.default_rng(seed)

@@ -63,7 +63,9 @@ FLOOR = {"most_frequent": 0.5, "recency": 0.5, "logistic_recency": 0.5, "logisti
 
 
 @pytest.mark.parametrize("name", FLOOR)
-def test_a_model_learns_repeats_itself_and_survives_saving(windows: WindowSet, parts: dict, name: str, tmp_path: Path) -> None:
+def test_a_model_learns_repeats_itself_and_survives_saving(
+    windows: WindowSet, parts: dict, name: str, tmp_path: Path
+) -> None:
     model, again = make(name), make(name)
     for one in (model, again):
         one.fit(windows, *parts["train"], parts["validation"])

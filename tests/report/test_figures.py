@@ -60,6 +60,11 @@ def test_safe_keeps_a_short_name_as_it_is(name):
     assert safe(name).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == name
 
 
+def test_safe_breaks_at_spaces_into_even_lines():
+    assert safe("지금까지 스티커가 있던 날 수") == "지금까지 스티커가<br>있던 날 수"
+    assert safe("days since the last own event") == "days since the last<br>own event"
+
+
 @pytest.mark.parametrize("lines", [1, 2, 5])
 def test_safe_shortens_a_long_name_in_the_middle(lines):
     for name in ("a" * 500, "가" * 500, "word " * 100):
@@ -167,6 +172,12 @@ def test_importance_is_coloured_by_direction(drawn, tables):
     by_name = {trace.name: list(trace.y) for trace in drawn["importance-churn"].data}
     up = [r - 1 for r, d in zip(table["rank"], table["direction"], strict=True) if d == d and d >= 0.1]
     assert sorted(by_name[TEXTS.plain("effects.raises")]) == sorted(up)
+
+
+def test_variables_of_the_score_have_names(drawn):
+    names = drawn["effects-others"].layout.yaxis.ticktext
+    assert "probability of churn" in names
+    assert "p_churn" not in names
 
 
 def test_day_states_are_named_in_the_language_of_the_report(tables):

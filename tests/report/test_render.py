@@ -190,7 +190,7 @@ def test_tables_from_a_run_folder_give_the_same_page(tmp_path, report):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_each_verdict_has_its_sentence(tmp_path, language):
-    tables = made["tables"]()
+    tables = slim()
     cases = (("ahead", 0.01, 0.02), ("level", -0.01, 0.02), ("behind", -0.02, -0.01), ("unknown", None, None))
     for outcome, low, high in cases:
         tables["differences"] = tables["differences"].assign(low=low, high=high)
@@ -247,16 +247,27 @@ def test_any_one_table_may_lack_sticker(tmp_path):
             written(tmp_path, tables | {name: frame[frame["target"] == "churn"]})
 
 
-RULES = [("quantile", "share", 0.1), ("value", "value", 0.2), ("capacity", "capacity", 50)]
+RULES = [
+    ("time", "quantile", "share", 0.1),
+    ("user", "value", "value", 0.2),
+    ("random", "capacity", "capacity", 50),
+]
 
 
-@pytest.mark.parametrize("split", ["time", "user", "random"])
-@pytest.mark.parametrize(("rule", "key", "value"), RULES)
+@pytest.mark.parametrize(("split", "rule", "key", "value"), RULES)
 def test_settings(tmp_path, split, rule, key, value):
     tables = slim()
     threshold = {"threshold": rule, key: value}
     tables["threshold"] = tables["threshold"].assign(method=rule, parameter=float(value))
     written(tmp_path, tables, [f"split_{split}", "unknown_code"], split={"kind": split}, segments=threshold)
+
+
+def test_unscored_users_are_named_with_their_day(tmp_path):
+    tables = slim()
+    html, summary = written(tmp_path, tables)
+    assert f"days up to {summary['group']['anchor_day']}" in html
+    html, summary = written(tmp_path, {"unscored": tables["unscored"]})
+    assert "37 users could not be scored" in html
 
 
 def test_notes_are_shown_and_unknown_ones_ignored(tmp_path):
@@ -266,6 +277,14 @@ def test_notes_are_shown_and_unknown_ones_ignored(tmp_path):
     for text in codes.values():
         assert text in html
     assert "never_heard_of" not in html
+
+
+def test_a_surrogate_without_fidelity_is_not_trusted(tmp_path):
+    tables = slim()
+    tables["surrogates"] = tables["surrogates"].assign(r2=None, spearman=None, top_decile_overlap=None)
+    html, _ = written(tmp_path, tables)
+    assert "could not be measured" in html
+    assert "repeats it" not in html
 
 
 def test_case_kinds_and_reasons(tmp_path):

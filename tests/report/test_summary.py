@@ -16,12 +16,13 @@ from tschurn.report.summary import RELIABLE_R2, summarise
 from tschurn.report.values import CONTRACTS, plain
 
 made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
+MADE = made["tables"]()
 METRICS = ["base_rate", "accuracy", "ap", "micro_ap", "auc", "brier", "ece", "ece_perfect", "lift_10", "lift_20"]
 
 
 @pytest.fixture
 def tables() -> dict[str, pd.DataFrame]:
-    return made["tables"]()
+    return {name: frame.copy() for name, frame in MADE.items()}
 
 
 def summary_of(tables, notes=(), **sections) -> dict:
@@ -118,6 +119,8 @@ def test_surrogate_is_the_explained_one_and_judged(tables):
     assert summary_of(tables)["surrogates"]["churn"]["model"] == "gru_bilstm"
     tables["surrogates"].loc[tables["surrogates"]["how"] == "surrogate", "r2"] = RELIABLE_R2
     assert summary_of(tables)["surrogates"]["churn"]["reliable"] is True
+    tables["surrogates"]["r2"] = None
+    assert summary_of(tables)["surrogates"]["churn"]["reliable"] is None
 
 
 def test_direct_explanations_have_no_surrogate(tables):

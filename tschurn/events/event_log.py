@@ -134,7 +134,9 @@ def _instant(time: ir.Value, log: Log, name: str) -> ir.TimestampValue:
     if type_.is_timestamp():
         return engine.local_to_utc(time, zone)
     if not type_.is_string():
-        raise LogError(f"{name}: the time column holds {type_}; expected dates, timestamps or text such as 2024-03-31 10:00:00")
+        raise LogError(
+            f"{name}: the time column holds {type_}; expected dates, timestamps or text such as 2024-03-31 10:00:00"
+        )
     naive = time.try_cast("timestamp")
     return ibis.cases(
         (time.re_search(_DATE_ONLY), engine.local_to_utc(naive, log.timezone)),
@@ -158,7 +160,9 @@ def _refuse_unreadable(backend: Backend, source: Source, parsed: ir.Table) -> No
             column = getattr(source.columns, role)
             where, text = _first_bad(backend, source, column, role)
             more = f" ({count:,} such rows in all)" if count > 1 else ""
-            raise LogError(f"{where}, column `{column}`: expected {expected}, found {text!r}{more}; correct or remove the row")
+            raise LogError(
+                f"{where}, column `{column}`: expected {expected}, found {text!r}{more}; correct or remove the row"
+            )
 
 
 def _first_bad(backend: Backend, source: Source, column: str, role: str) -> tuple[str, str]:
@@ -190,7 +194,11 @@ def _id_type(parsed: ir.Table) -> str:
         else:
             return "string"
     whole = [t.fill_null(False).all() for t in tests]
-    return "int64" if not whole or all(parsed.agg(**{f"t{i}": t for i, t in enumerate(whole)}).execute().iloc[0]) else "string"
+    return (
+        "int64"
+        if not whole or all(parsed.agg(**{f"t{i}": t for i, t in enumerate(whole)}).execute().iloc[0])
+        else "string"
+    )
 
 
 def _filtered(backend: Backend, events: ir.Table, log: Log) -> tuple[ir.Table, list[dict[str, object]]]:

@@ -38,7 +38,10 @@ def build_windows(
     sticker = experiment.targets.sticker
     progress("windows", 1, 5, "daily table")
     words = d.vocabulary(
-        event_log, last_training_day, experiment.features.max_events, {(sticker.side, e) for e in sticker.events} if sticker else set()
+        event_log,
+        last_training_day,
+        experiment.features.max_events,
+        {(sticker.side, e) for e in sticker.events} if sticker else set(),
     )
     table = d.daily(event_log, words)
     features = d.daily_features(table, words)
@@ -55,7 +58,9 @@ def build_windows(
         anchors = np.unique(index["anchor"])
         user, anchor = index["user"].to_numpy(), index["anchor"].to_numpy()
         history = np.empty((len(index), int((features["kind"] == "history").sum())), dtype=np.float32)
-        for a, values in zip(anchors, h.at_anchors(panel, acts, anchors, first.day_of_week, sticker is not None), strict=True):
+        for a, values in zip(
+            anchors, h.at_anchors(panel, acts, anchors, first.day_of_week, sticker is not None), strict=True
+        ):
             here = anchor == a
             history[here] = values[user[here]]
     progress("windows", 5, 5)
@@ -63,7 +68,9 @@ def build_windows(
     return tables, history
 
 
-def open_windows(index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int) -> WindowSet:
+def open_windows(
+    index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int
+) -> WindowSet:
     """The stage's results → WindowSet."""
     from tschurn.features.windows import WindowSet
 
@@ -117,7 +124,11 @@ def _refuse_poor_churn(index: pd.DataFrame, acts, experiment: Experiment) -> Non
     for split in ("train", "validation", "calibration", "test"):
         labels = index.loc[index["split"] == split, "churned"]
         if labels.nunique() < 2:
-            found = f"{len(labels)} windows, all of them {'churned' if labels.eq(1).any() else 'not churned'}" if len(labels) else "no window"
+            found = (
+                f"{len(labels)} windows, all of them {'churned' if labels.eq(1).any() else 'not churned'}"
+                if len(labels)
+                else "no window"
+            )
             raise TooShortError(
                 f"the churn target has one class only in {split} ({found}): nothing can be learned or measured; "
                 "give a longer log, other [windows] outcome_days, or other [targets.churn] events"

@@ -18,7 +18,9 @@ _SIDES = {"own": ("own {}", "본인 {}"), "received": ("received {}", "받은 {}
 _MEASURES = {"count": ("{}: count", "{} 횟수"), "value": ("{}: value", "{} 금액·값")}
 
 
-def vocabulary(event_log: ir.Table, last_training_day: pd.Timestamp, most: int, keep: set[tuple[str, str]]) -> pd.DataFrame:
+def vocabulary(
+    event_log: ir.Table, last_training_day: pd.Timestamp, most: int, keep: set[tuple[str, str]]
+) -> pd.DataFrame:
     """The events that get features of their own → side, event_name, has_value; largest first.
 
     At most `most` events a side, by rows on the training days; those in `keep` (side, name) always.
@@ -53,9 +55,7 @@ def daily(event_log: ir.Table, words: pd.DataFrame) -> pd.DataFrame:
 def received_actors(event_log: ir.Table) -> pd.DataFrame:
     """EVENT_LOG → user_id, day, n: how many different people acted towards the user that day."""
     received = event_log.filter(event_log.user_id != event_log.actor_id)
-    return (
-        received.group_by("user_id", "day").agg(n=received.actor_id.nunique()).order_by("user_id", "day").execute()
-    )
+    return received.group_by("user_id", "day").agg(n=received.actor_id.nunique()).order_by("user_id", "day").execute()
 
 
 def daily_features(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
@@ -75,11 +75,20 @@ def daily_features(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_panel(
-    path: Path, table: pd.DataFrame, actors: pd.DataFrame, features: pd.DataFrame, users: pd.Index, first: pd.Timestamp, days: int
+    path: Path,
+    table: pd.DataFrame,
+    actors: pd.DataFrame,
+    features: pd.DataFrame,
+    users: pd.Index,
+    first: pd.Timestamp,
+    days: int,
 ) -> np.ndarray:
     """DAILY → the panel [users × days × daily features] float32, written to `path` and memory-mapped."""
     panel = np.lib.format.open_memmap(path, "w+", np.float32, (len(users), days, len(features)))
-    place = {(s, n, m): i for i, (s, n, m) in enumerate(zip(*(features[c] for c in ("side", "event_name", "measure")), strict=True))}
+    place = {
+        (s, n, m): i
+        for i, (s, n, m) in enumerate(zip(*(features[c] for c in ("side", "event_name", "measure")), strict=True))
+    }
     user, day = _positions(table, users, first)
     for measure, column in (("count", "n"), ("value", "value")):
         slot = pd.MultiIndex.from_arrays([table["side"], table["event_name"]]).map(

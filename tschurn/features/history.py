@@ -31,7 +31,9 @@ def history_features(daily: pd.DataFrame, has_sticker: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def at_anchors(panel: np.ndarray, activity: Activity, anchors: np.ndarray, first_weekday: int, has_sticker: bool) -> Iterator[np.ndarray]:
+def at_anchors(
+    panel: np.ndarray, activity: Activity, anchors: np.ndarray, first_weekday: int, has_sticker: bool
+) -> Iterator[np.ndarray]:
     """For each anchor in turn → [users × history features] float32.
 
     One pass per anchor over all users; memory holds one anchor at a time.
@@ -51,7 +53,13 @@ def _own_specs(has_sticker: bool) -> Iterator[tuple[str, str, int | None, str, s
     for n in LOOKBACKS:
         yield f"own_acts:{n}", "own_acts", n, f"own acts in the last {n} days", f"최근 {n}일 본인 활동 수"
     for n in LOOKBACKS:
-        yield f"received_acts:{n}", "received_acts", n, f"received acts in the last {n} days", f"최근 {n}일 받은 활동 수"
+        yield (
+            f"received_acts:{n}",
+            "received_acts",
+            n,
+            f"received acts in the last {n} days",
+            f"최근 {n}일 받은 활동 수",
+        )
     for k in range(1, WEEKS + 1):
         yield f"week:{k}", "week", 7 * k, f"active days, {k} weeks ago" if k > 1 else "active days, this week", \
             f"{k}주 전 활동일 수" if k > 1 else "이번 주 활동일 수"  # fmt: skip
@@ -65,7 +73,13 @@ def _own_specs(has_sticker: bool) -> Iterator[tuple[str, str, int | None, str, s
             yield f"stickers:{n}", "stickers", n, f"stickers in the last {n} days", f"최근 {n}일 스티커 수"
         yield "sticker_value:56", "sticker_value", 56, "sticker value in the last 56 days", "최근 56일 스티커 금액"
         yield "sticker_days", "sticker_days", None, "days with a sticker so far", "지금까지 스티커가 있던 날 수"
-        yield "sticker_rate", "sticker_rate", None, "share of active days with a sticker", "활동일 중 스티커가 있던 비율"
+        yield (
+            "sticker_rate",
+            "sticker_rate",
+            None,
+            "share of active days with a sticker",
+            "활동일 중 스티커가 있던 비율",
+        )
         yield "sticker_recency", "sticker_recency", None, "days since the last sticker", "마지막 스티커 후 경과일"
 
 

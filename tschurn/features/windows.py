@@ -68,7 +68,9 @@ class WindowSet:
             )
         past = self.features[self.features["kind"] == "history"]
         parts.append(past.assign(column=past["feature"], day_offset=pd.NA))
-        columns = pd.concat(parts, ignore_index=True)[["column", "feature", "day_offset", "kind", "label_en", "label_ko"]]
+        columns = pd.concat(parts, ignore_index=True)[
+            ["column", "feature", "day_offset", "kind", "label_en", "label_ko"]
+        ]
         return columns.astype({"day_offset": "Int32"})
 
     def profile(self, rows: np.ndarray) -> pd.DataFrame:

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 def fit_target(
-    windows: Windows, target: str, experiment: Experiment, threads: int, folder: Path, progress: Progress, test_evaluations: int
+    windows: Windows,
+    target: str,
+    experiment: Experiment,
+    threads: int,
+    folder: Path,
+    progress: Progress,
+    test_evaluations: int,
 ) -> dict[str, pd.DataFrame]:
     """Everything for one target → its tables by name; models are saved in `folder`.
 

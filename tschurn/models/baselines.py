@@ -28,7 +28,11 @@ _ROUNDS, _STOP_AFTER = 600, 30
 _BOOSTING = {"objective": "binary", "learning_rate": 0.05, "feature_fraction": 0.6, "bagging_fraction": 0.8,
              "bagging_freq": 1, "lambda_l2": 1.0, "max_bin": 127, "verbose": -1, "deterministic": True,
              "force_row_wise": True}  # fmt: skip
-_TREE_SIZES = ({"num_leaves": 15, "min_data_in_leaf": 100}, {"num_leaves": 31, "min_data_in_leaf": 30}, {"num_leaves": 7, "min_data_in_leaf": 30})
+_TREE_SIZES = (
+    {"num_leaves": 15, "min_data_in_leaf": 100},
+    {"num_leaves": 31, "min_data_in_leaf": 30},
+    {"num_leaves": 7, "min_data_in_leaf": 30},
+)
 _BLOCK = 16384
 
 
@@ -41,7 +45,9 @@ class MostFrequent:
     def __init__(self) -> None:
         self._log_odds = 0.0
 
-    def fit(self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any) -> None:
+    def fit(
+        self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any
+    ) -> None:
         """Learn the base rate."""
         rate = np.clip(y.mean(), 1e-6, 1 - 1e-6)
         self._log_odds = float(np.log(rate / (1 - rate)))
@@ -76,7 +82,9 @@ class Logistic:
         self._mean = np.zeros(0)
         self._scale = np.ones(0)
 
-    def fit(self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any) -> None:
+    def fit(
+        self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any
+    ) -> None:
         """Fit on `rows`; with validation, choose the penalty by its AP first."""
         matrix = self._logged(windows, rows)
         self._mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
@@ -96,7 +104,10 @@ class Logistic:
         """Windows → log-odds [n]."""
         blocks = np.array_split(rows, max(1, -(-len(rows) // _BLOCK)))
         return np.concatenate(
-            [(self._logged(windows, b) - self._mean) / self._scale @ self._coefficients + self._intercept for b in blocks]
+            [
+                (self._logged(windows, b) - self._mean) / self._scale @ self._coefficients + self._intercept
+                for b in blocks
+            ]
         )
 
     def contributions(self, windows: Windows, rows: np.ndarray) -> np.ndarray:
@@ -142,7 +153,9 @@ class Boosting:
         self._rounds = 100
         self._booster: Any = None
 
-    def fit(self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any) -> None:
+    def fit(
+        self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any
+    ) -> None:
         """Fit on `rows`; with validation, choose tree size and rounds by its log loss first."""
         import lightgbm as lgb
 
@@ -175,7 +188,13 @@ class Boosting:
 
     def save(self, folder: Path) -> None:
         """Write model.json and booster.txt, LightGBM's own text format."""
-        note = {"type": "boosting", "name": self.name, "view": self.view, "rounds": self._rounds, "parameters": self._parameters}
+        note = {
+            "type": "boosting",
+            "name": self.name,
+            "view": self.view,
+            "rounds": self._rounds,
+            "parameters": self._parameters,
+        }
         (folder / "model.json").write_text(json.dumps(note))
         (folder / "booster.txt").write_text(self._booster.model_to_string(num_iteration=self._rounds))
 
@@ -205,7 +224,9 @@ class Average:
     def __init__(self, members: Sequence[Any]) -> None:
         self.members = list(members)
 
-    def fit(self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any) -> None:
+    def fit(
+        self, windows: Windows, rows: np.ndarray, y: np.ndarray, validation: Validation | None = None, **_: Any
+    ) -> None:
         """Fit every member anew."""
         for member in self.members:
             member.fit(windows, rows, y, validation)
@@ -246,7 +267,13 @@ def load_model(folder: Path) -> Any:
     """A model's folder → the model; nothing in it is ever executed."""
     from tschurn.models.networks import Network
 
-    types = {"network": Network, "most_frequent": MostFrequent, "logistic": Logistic, "boosting": Boosting, "average": Average}
+    types = {
+        "network": Network,
+        "most_frequent": MostFrequent,
+        "logistic": Logistic,
+        "boosting": Boosting,
+        "average": Average,
+    }
     return types[json.loads((folder / "model.json").read_text())["type"]].load(folder)
 
 

@@ -140,7 +140,9 @@ def _ranked(ranking: Ranking, y: np.ndarray, weights: np.ndarray) -> dict[str, n
             "auc": (false_rate * (true_rate - gained / 2)).sum(axis=1),
         }
         for name, share in (("lift_10", 0.1), ("lift_20", 0.2)):
-            caught = [np.interp(share * t[-1], np.append(0, t), np.append(0, h)) for t, h in zip(seen, hits, strict=True)]
+            caught = [
+                np.interp(share * t[-1], np.append(0, t), np.append(0, h)) for t, h in zip(seen, hits, strict=True)
+            ]
             found[name] = np.array(caught) / share / positives[:, 0]
     found["ap"] = np.where(positives[:, 0] > 0, found["ap"], np.nan)
     return found

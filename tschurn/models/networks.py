@@ -156,7 +156,9 @@ def prepare_keras(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def _compiled(hyperparameters: Hyperparameters, shape: tuple[int, int, int], seed: int) -> tuple[keras.Model, list[np.ndarray]]:
+def _compiled(
+    hyperparameters: Hyperparameters, shape: tuple[int, int, int], seed: int
+) -> tuple[keras.Model, list[np.ndarray]]:
     """A compiled network and the values of all its variables at birth.
 
     Compiling takes longer than an epoch, so one graph serves every fit of the same structure:
@@ -178,7 +180,9 @@ def _compile(h: Hyperparameters, shape: tuple[int, int, int], seed: int) -> tupl
     state = {
         "gru": lambda x: layers.GRU(h.units)(x),
         "bilstm": lambda x: layers.Bidirectional(layers.LSTM(h.units))(x),
-        "gru_bilstm": lambda x: layers.Bidirectional(layers.LSTM(h.units))(layers.GRU(h.units, return_sequences=True)(x)),
+        "gru_bilstm": lambda x: layers.Bidirectional(layers.LSTM(h.units))(
+            layers.GRU(h.units, return_sequences=True)(x)
+        ),
     }[h.architecture](window)
     if history:
         past = keras.Input((history,))

@@ -65,7 +65,9 @@ class Trained:
     trials: list[dict[str, Any]]
 
 
-def train(windows: Windows, target: str, experiment: Experiment, threads: int, folder: Path, progress: Progress) -> Trained:
+def train(
+    windows: Windows, target: str, experiment: Experiment, threads: int, folder: Path, progress: Progress
+) -> Trained:
     """Fit everything for one target; `folder` takes keras-tuner's files and the evaluated used model."""
     prepare_keras(threads)
     seed, search = experiment.experiment.seed, experiment.search
@@ -103,8 +105,20 @@ def train(windows: Windows, target: str, experiment: Experiment, threads: int, f
         steps.done(f"{name}: fitted on training and validation")
     (folder / "evaluated").mkdir()
     candidates[used].save(folder / "evaluated")
-    calibrations = {n: fit_calibration(v[blocks.calibration], blocks.y[blocks.calibration]) for n, v in log_odds.items()}
-    return Trained(candidates, validation_ap, used, best_network, best_baseline, pd.DataFrame(log_odds), calibrations, experiments, trials)
+    calibrations = {
+        n: fit_calibration(v[blocks.calibration], blocks.y[blocks.calibration]) for n, v in log_odds.items()
+    }
+    return Trained(
+        candidates,
+        validation_ap,
+        used,
+        best_network,
+        best_baseline,
+        pd.DataFrame(log_odds),
+        calibrations,
+        experiments,
+        trials,
+    )
 
 
 def _networks(
@@ -122,7 +136,9 @@ def _networks(
         trials=search.trials, seconds=search.seconds, epochs=search.trial_epochs, seed=seed, folder=folder, done=steps.done,
     )  # fmt: skip
     settings = {a: tuned if a == winner["architecture"] else Hyperparameters(a, scalings[a]) for a in ARCHITECTURES}
-    (folder / "hyperparameters.json").write_text(json.dumps({a: json.loads(tuning.describe(h)) for a, h in settings.items()}))
+    (folder / "hyperparameters.json").write_text(
+        json.dumps({a: json.loads(tuning.describe(h)) for a, h in settings.items()})
+    )
     return [Network(a, h, seed, search.epochs) for a, h in settings.items()], rows, trials
 
 

@@ -24,7 +24,9 @@ Rows = tuple[np.ndarray, np.ndarray]  # positions of windows, their labels
 Report = Callable[[str], None]  # one unit of work is done
 
 
-def experiment(windows: Windows, train: Rows, validation: Rows, seed: int, epochs: int, done: Report) -> list[dict[str, Any]]:
+def experiment(
+    windows: Windows, train: Rows, validation: Rows, seed: int, epochs: int, done: Report
+) -> list[dict[str, Any]]:
     """Every scaling with every architecture, default hyperparameters → EXPERIMENTS rows without target.
 
     The best AP on validation is `chosen`.

@@ -55,12 +55,18 @@ def _difference(
             "high": difference if high is None else high}  # fmt: skip
 
 
-def _by_anchor(target: str, index: pd.DataFrame, y: np.ndarray, p: np.ndarray, rival_p: np.ndarray, rival: str) -> pd.DataFrame:
+def _by_anchor(
+    target: str, index: pd.DataFrame, y: np.ndarray, p: np.ndarray, rival_p: np.ndarray, rival: str
+) -> pd.DataFrame:
     rows = []
     days = index["anchor_day"].to_numpy()
     for day in pd.unique(days):
         here = days == day
         both = 0 < y[here].sum() < here.sum()
-        difference = ev.average_precision(y[here], p[here]) - ev.average_precision(y[here], rival_p[here]) if both else None
-        rows.append({"target": target, "anchor_day": day, "versus": rival, "windows": int(here.sum()), "difference": difference})
+        difference = (
+            ev.average_precision(y[here], p[here]) - ev.average_precision(y[here], rival_p[here]) if both else None
+        )
+        rows.append(
+            {"target": target, "anchor_day": day, "versus": rival, "windows": int(here.sum()), "difference": difference}
+        )
     return pd.DataFrame(rows)

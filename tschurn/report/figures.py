@@ -477,23 +477,26 @@ def plane(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Fig
 def effects(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
     """Hedges' g of the variables that differ most, with intervals; hollow where the variable enters the score."""
     rows = [r for r in rows if r["hedges_g"] is not None][:VARIABLES_SHOWN]
+    names = {r["variable"]: texts.words.get(f"variables.{r['variable']}", r["label"]) for r in rows}
     if not rows:
         return None
     rows.sort(key=lambda r: (-r["hedges_g"], r["variable"]))
     figure = go.Figure()
-    for circular, symbol in ((False, "circle"), (True, "circle-open")):
+    for circular, symbol, colour in ((False, "circle", BLUE), (True, "circle-open", GREY)):
         part = [(y, r) for y, r in enumerate(rows) if r["circular"] is circular]
         figure.add_scatter(
             x=[r["hedges_g"] for _, r in part],
             y=[y for y, _ in part],
             mode="markers",
-            marker={"color": GREY if circular else BLUE, "size": 10, "symbol": symbol, "line": {"width": 2}},
+            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
             error_x=error_bars([bounds_of(r["hedges_g"], r["g_low"], r["g_high"]) for _, r in part]),
             name=texts.plain("figures.circular" if circular else "figures.not_circular"),
-            text=[safe(r["label"], 6) for _, r in part],
+            text=[safe(names[r["variable"]], 6) for _, r in part],
             hovertemplate="%{text}<br>g = %{x:.2f}<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_yaxes(ticks([safe(r["label"]) for r in rows]), range=[len(rows) - 0.5, -0.5], showgrid=False)
+    figure.update_yaxes(
+        ticks([safe(names[r["variable"]]) for r in rows]), range=[len(rows) - 0.5, -0.5], showgrid=False
+    )
     figure.update_xaxes(title_text=texts.plain("figures.hedges_g"))
     return finish(figure, 120 + 34 * len(rows), legend=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -164,10 +163,9 @@ def _surrogate(tables: Tables, target: str) -> dict[str, Any] | None:
 
 
 def _judged(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of SURROGATES, with whether its fidelity carries an explanation; null for a direct one."""
-    r2 = number(row["r2"], math.nan)
-    reliable = None if row["how"] == "direct" else bool(r2 >= RELIABLE_R2)
-    return {k: v for k, v in row.items() if k != "target"} | {"reliable": reliable}
+    """A row of SURROGATES, with whether its fidelity carries an explanation; null where there is none to judge."""
+    r2 = number(row["r2"], None)
+    return {k: v for k, v in row.items() if k != "target"} | {"reliable": None if r2 is None else r2 >= RELIABLE_R2}
 
 
 def _explanations(tables: Tables, target: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:

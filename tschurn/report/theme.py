@@ -63,20 +63,34 @@ def safe(name: object, lines: int = 2) -> str:
 
 
 def _wrapped(text: str, at_spaces: bool = True) -> list[str]:
-    """Lines no wider than LINE_WIDTH, broken at a space where that leaves no line nearly empty."""
+    """Lines no wider than LINE_WIDTH; at spaces, and then about equally long, where that takes no more lines."""
+    by_force = _broken(text, LINE_WIDTH, at_spaces=False)
+    if not at_spaces or len(by_force) == 1:
+        return by_force
+    even = min(LINE_WIDTH, math.ceil(_width(text) / len(by_force)) + 4)
+    tries = (_broken(text, width, at_spaces=True) for width in (even, LINE_WIDTH))
+    return next((rows for rows in tries if len(rows) <= len(by_force)), by_force)
+
+
+def _broken(text: str, width: int, at_spaces: bool) -> list[str]:
     rows = []
-    while len(text) > (end := _fitting(text, LINE_WIDTH)):
-        space = text.rfind(" ", end // 2, end + 1) if at_spaces else -1
+    while len(text) > (end := max(1, _fitting(text, width))):
+        space = text.rfind(" ", 1, end + 1) if at_spaces else -1
         rows.append(text[: space if space > 0 else end].rstrip())
         text = text[space if space > 0 else end :].lstrip()
     return [*rows, text]
 
 
+def _width(text: str) -> int:
+    """In Latin characters; Korean, Chinese and Japanese ones are as wide as two of them."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
 def _fitting(text: str, width: int) -> int:
-    """How many of the first characters fit; Korean, Chinese and Japanese ones are as wide as two others."""
+    """How many of the first characters are no wider together."""
     total = 0
     for place, character in enumerate(text):
-        total += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        total += _width(character)
         if total > width:
             return place
     return len(text)
