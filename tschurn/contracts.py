@@ -440,6 +440,14 @@ SCORES = Table(
     ("user_id", "target"),
     {"user_id": "id", "anchor_day": "date", "target": "string", "p": "float64"},
 )
+OUT_OF_TIME = Table(
+    "out_of_time",
+    "The newest closed windows (those of test) as the list would have scored them: log-odds of the "
+    "evaluated model, which has not seen them, under the refit's calibration. The priority threshold "
+    "is learned on them.",
+    ("user_id", "anchor_day", "target"),
+    {"user_id": "id", "anchor_day": "date", "target": "string", "p": "float64"},
+)
 
 # --- explain ------------------------------------------------------------------------------------
 COLLINEARITY = Table(
@@ -557,8 +565,8 @@ PRIORITY = Table(
 )
 THRESHOLD = Table(
     "threshold",
-    "One row: the method, the value of the priority threshold, what it was learned on ('calibration' "
-    "or 'validation' windows, the 'scored' users, or 'given' in the experiment file), the p_churn from "
+    "One row: the method, the value of the priority threshold, what it was learned on ('out_of_time' "
+    "windows, the 'scored' users, or 'given' in the experiment file), the p_churn from "
     "which a user counts as likely to churn, and the sizes of the segments.",
     (),
     {

@@ -180,9 +180,8 @@ class _Stages:
 
         def compute(out: StageFolder) -> None:
             windows = self._windows()
-            used = {t: self.done[f"models.{t}"].read(c.TARGET_SUMMARY)["used"].iloc[0] for t in self.targets}
             tables = segments.segment(
-                self._per_target("models", c.SCORES), self._per_target("models", c.PREDICTIONS), used,
+                self._per_target("models", c.SCORES), self._per_target("models", c.OUT_OF_TIME),
                 windows.profile(windows.newest()), self.experiment,
             )  # fmt: skip
             for table in (c.PRIORITY, c.THRESHOLD, c.COMPARISON):
@@ -366,7 +365,7 @@ def _train_target(
         tables = models.fit_target(
             windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations
         )
-        for table in (*_PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES):
+        for table in (*_PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES, c.OUT_OF_TIME):
             out.write(table, tables[table.name])
         sys.stdout.flush()
         sys.stderr.flush()

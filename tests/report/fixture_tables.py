@@ -266,7 +266,7 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
     frame["rank"] = np.arange(1, users + 1)
     sizes = frame["segment"].value_counts()
     counts = tuple(int(sizes.get(s, 0)) for s in contracts.SEGMENTS)
-    rule = [("quantile", 0.1, threshold, "calibration", 1200, 0.5, *counts)]
+    rule = [("quantile", 0.1, threshold, "out_of_time", 1200, 0.5, *counts)]
     en = f"last own event 5 days ago, 1.2 as a rule {HOSTILE[1]}"
     ko = "마지막 활동이 5일 전 (보통 1.2일)"
     reasons = [

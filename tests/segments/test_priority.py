@@ -31,20 +31,18 @@ def scores(p_churn, p_sticker=None, users=None):
     return pd.concat(parts, ignore_index=True)
 
 
-def predictions(split, p_churn, p_sticker=None):
+def out_of_time(p_churn, p_sticker=None):
     """Windows of one user, one a week."""
     days = [NEWEST - timedelta(days=7 * (i + 1)) for i in range(len(p_churn))]
     targets = {"churn": p_churn} if p_sticker is None else {"churn": p_churn, "sticker": p_sticker}
     parts = [
-        pd.DataFrame(
-            {"user_id": 1, "anchor_day": days, "split": split, "target": t, "model": "m", "p": np.asarray(p), "y": 0}
-        )
+        pd.DataFrame({"user_id": 1, "anchor_day": days, "target": t, "p": np.asarray(p, dtype=float)})
         for t, p in targets.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-NONE = predictions("train", [0.5], [0.5])
+NONE = out_of_time([], [])
 
 
 def test_priority_is_the_product_best_first():
@@ -102,38 +100,34 @@ def test_every_user_is_in_the_segment_of_the_rule(p_churn, threshold, likely):
 
 @settings(deadline=None)
 @given(st.sets(st.integers(1, 10**6), min_size=1, max_size=50), st.floats(0.01, 0.99))
-def test_the_quantile_rule_takes_the_share_of_the_calibration_windows(distinct, share):
+def test_the_quantile_rule_takes_the_share_of_the_out_of_time_windows(distinct, share):
     p = np.array(sorted(distinct)) / 10**6
-    rows = pd.concat([predictions("calibration", p), predictions("validation", p / 2)])
-    threshold = priority.learn_threshold(rows, scores([0.5]), experiment(share=share))
-    assert threshold[1:] == ("calibration", len(p))
+    threshold = priority.learn_threshold(out_of_time(p), scores([0.5]), experiment(share=share))
+    assert threshold[1:] == ("out_of_time", len(p))
     assert (p >= threshold.value).sum() == max(1, round(share * len(p)))
 
 
 def test_the_quantile_agrees_with_numpy():
     p_churn, p_sticker = np.random.default_rng(3).random((2, 1000))
     threshold = priority.learn_threshold(
-        predictions("calibration", p_churn, p_sticker), scores([0.5], [0.5]), experiment(share=0.2)
+        out_of_time(p_churn, p_sticker), scores([0.5], [0.5]), experiment(share=0.2)
     )
     product = p_churn * p_sticker
     assert np.quantile(product, 0.7999) <= threshold.value <= np.quantile(product, 0.8011)
     assert (product >= threshold.value).mean() == 0.2
 
 
-def test_the_quantile_rule_falls_back_to_validation_then_to_the_scored_users():
+def test_the_quantile_rule_falls_back_to_the_scored_users():
     rule = experiment(share=0.5)
     given_scores = scores([0.1, 0.2, 0.3, 0.4], [1, 1, 1, 1])
-    validation = predictions("validation", [0.6, 0.8], [0.5, 0.5])
-    assert priority.learn_threshold(pd.concat([NONE, validation]), given_scores, rule) == (0.4, "validation", 2)
+    assert priority.learn_threshold(out_of_time([0.6, 0.8], [0.5, 0.5]), given_scores, rule) == (0.4, "out_of_time", 2)
     assert priority.learn_threshold(NONE, given_scores, rule) == (0.3, "scored", 4)
-    test_only = predictions("test", [0.9], [0.9])
-    assert priority.learn_threshold(test_only, given_scores, rule) == (0.3, "scored", 4)
 
 
 def test_windows_without_both_targets_teach_nothing():
-    rows = predictions("calibration", [0.6, 0.8])
+    rows = out_of_time([0.6, 0.8])
     assert priority.learn_threshold(rows, scores([0.3], [0.5]), experiment()).learned_on == "scored"
-    assert priority.learn_threshold(rows, scores([0.3]), experiment()) == (0.8, "calibration", 2)
+    assert priority.learn_threshold(rows, scores([0.3]), experiment()) == (0.8, "out_of_time", 2)
 
 
 def test_the_value_rule_is_taken_as_given():
@@ -171,14 +165,14 @@ def test_nobody_to_score_gives_empty_tables():
 def test_the_threshold_table_tells_rule_and_sizes():
     rule = experiment(share=0.5, likely_churn=0.3)
     given_scores = scores([0.9, 0.4, 0.2, 0.1])
-    threshold = priority.learn_threshold(predictions("calibration", [0.2, 0.6]), given_scores, rule)
+    threshold = priority.learn_threshold(out_of_time([0.2, 0.6]), given_scores, rule)
     row = priority.threshold_table(threshold, priority.priority_table(given_scores, threshold.value, rule), rule)
     THRESHOLD.check(row)
     assert row.iloc[0].to_dict() == {
         "method": "quantile",
         "parameter": 0.5,
         "threshold": 0.6,
-        "learned_on": "calibration",
+        "learned_on": "out_of_time",
         "learned_windows": 2,
         "likely_churn": 0.3,
         "priority": 1,

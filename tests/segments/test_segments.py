@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 
 from tschurn.config import parse
-from tschurn.contracts import COMPARISON, PREDICTIONS, PRIORITY, PROFILE, SCORES, THRESHOLD
+from tschurn.contracts import COMPARISON, OUT_OF_TIME, PRIORITY, PROFILE, SCORES, THRESHOLD
 from tschurn.errors import ContractError
 from tschurn.segments import SCORE_VARIABLES, segment
 
 NEWEST = date(2024, 3, 31)
-USED = {"churn": "net", "sticker": "net"}
 
 
 def experiment(**segments):
@@ -23,7 +22,7 @@ def experiment(**segments):
 
 
 def tables(users=300, seed=0, targets=("churn", "sticker"), names=None):
-    """SCORES, PREDICTIONS of two models, PROFILE; `warmth` goes with priority, `noise` does not."""
+    """SCORES, OUT_OF_TIME, PROFILE; `warmth` goes with priority, `noise` does not."""
     rng = np.random.default_rng(seed)
     ids = list(range(users)) if names is None else names
     p = {target: rng.random(users) for target in targets}
@@ -33,40 +32,35 @@ def tables(users=300, seed=0, targets=("churn", "sticker"), names=None):
             {
                 "user_id": ids,
                 "anchor_day": NEWEST - timedelta(days=7 * (2 + week)),
-                "split": split,
                 "target": target,
-                "model": model,
-                "p": rng.random(users) if model == "net" else 0.999,
-                "y": rng.integers(0, 2, users),
+                "p": rng.random(users),
             }
         )
-        for week, split in enumerate(("test", "calibration", "validation", "train"))
+        for week in range(4)
         for target in targets
-        for model in ("net", "other")
     ]
     warmth = sum(p.values()) + rng.normal(0, 0.2, users)
     profile = pd.DataFrame({"user_id": ids, "warmth": warmth, "noise": rng.normal(size=users), "nil": 0.0})
-    predictions = pd.concat(closed, ignore_index=True)
-    for table, frame in ((SCORES, scores), (PREDICTIONS, predictions), (PROFILE, profile)):
+    out_of_time = pd.concat(closed, ignore_index=True)
+    for table, frame in ((SCORES, scores), (OUT_OF_TIME, out_of_time), (PROFILE, profile)):
         table.check(frame)
-    return scores, predictions, profile.sample(frac=1, random_state=1)
+    return scores, out_of_time, profile.sample(frac=1, random_state=1)
 
 
-def run(scores, predictions, profile, used=USED, **rule):
-    found = segment(scores, predictions, used, profile, experiment(**rule))
+def run(scores, out_of_time, profile, **rule):
+    found = segment(scores, out_of_time, profile, experiment(**rule))
     assert list(found) == ["priority", "threshold", "comparison"]
     for table in (PRIORITY, THRESHOLD, COMPARISON):
         table.check(found[table.name])
     return found["priority"], found["threshold"].iloc[0], found["comparison"].set_index(["versus", "variable"])
 
 
-def test_the_threshold_is_learned_from_the_used_models_on_calibration():
-    scores, predictions, profile = tables()
-    priority, threshold, _ = run(scores, predictions, profile)
-    rows = predictions.query("split == 'calibration' and model == 'net'")
-    product = rows.groupby("user_id")["p"].prod()
-    assert threshold["learned_on"] == "calibration" and threshold["learned_windows"] == len(product) == 300
-    assert threshold["threshold"] == np.sort(product)[-30]
+def test_the_threshold_is_learned_on_the_out_of_time_windows():
+    scores, out_of_time, profile = tables()
+    priority, threshold, _ = run(scores, out_of_time, profile)
+    product = out_of_time.groupby(["user_id", "anchor_day"])["p"].prod()
+    assert threshold["learned_on"] == "out_of_time" and threshold["learned_windows"] == len(product) == 1200
+    assert threshold["threshold"] == np.sort(product)[-120]
     assert threshold["priority"] == (priority["priority"] >= threshold["threshold"]).sum()
 
 
@@ -82,25 +76,25 @@ def test_the_comparison_finds_what_goes_with_the_score_and_marks_the_score():
 
 
 def test_without_a_sticker_target_everything_rests_on_churn():
-    priority, threshold, comparison = run(*tables(targets=("churn",)), used={"churn": "net"})
+    priority, threshold, comparison = run(*tables(targets=("churn",)))
     assert (priority["priority"] == priority["p_churn"]).all() and priority["p_sticker"].isna().all()
     assert threshold["learned_on"] == "calibration"
     assert "p_sticker" not in comparison.loc["others"].index
 
 
 def test_columns_of_the_profile_named_like_a_score_give_way():
-    scores, predictions, profile = tables()
-    expected = run(scores, predictions, profile)[2]
-    pd.testing.assert_frame_equal(run(scores, predictions, profile.assign(p_churn=7.0))[2], expected)
-    *_, churn_only = run(scores[scores["target"] == "churn"], predictions, profile.assign(p_sticker=profile["noise"]))
+    scores, out_of_time, profile = tables()
+    expected = run(scores, out_of_time, profile)[2]
+    pd.testing.assert_frame_equal(run(scores, out_of_time, profile.assign(p_churn=7.0))[2], expected)
+    *_, churn_only = run(scores[scores["target"] == "churn"], out_of_time, profile.assign(p_sticker=profile["noise"]))
     assert "p_sticker" not in churn_only.loc["others"].index
 
 
 @pytest.mark.parametrize("users", [0, 1, 2, 3])
 @pytest.mark.parametrize("rule", [{}, {"threshold": "capacity", "capacity": 2}, {"threshold": "value", "value": 0.0}])
 def test_few_users_empty_groups_and_everybody_first_are_no_exception(users, rule):
-    scores, predictions, profile = tables(users=users)
-    priority, threshold, comparison = run(scores, predictions, profile, **rule)
+    scores, out_of_time, profile = tables(users=users)
+    priority, threshold, comparison = run(scores, out_of_time, profile, **rule)
     assert len(priority) == users == threshold[["priority", "other_churners", "rest"]].sum()
     if users < 4:
         assert comparison["p"].isna().all()
@@ -115,8 +109,8 @@ def test_everybody_or_nobody_in_the_group(value):
 
 
 def test_equal_probabilities_for_everybody():
-    scores, predictions, profile = tables()
-    priority, threshold, _ = run(scores.assign(p=0.5), predictions.assign(p=0.5), profile)
+    scores, out_of_time, profile = tables()
+    priority, threshold, _ = run(scores.assign(p=0.5), out_of_time.assign(p=0.5), profile)
     assert threshold["priority"] == 300 and priority["user_id"].tolist() == sorted(priority["user_id"])
 
 
@@ -129,9 +123,9 @@ def test_ids_of_text_and_the_same_input_give_the_same_output():
 
 
 def test_a_profile_of_other_users_breaks_the_contract():
-    scores, predictions, profile = tables()
+    scores, out_of_time, profile = tables()
     with pytest.raises(ContractError, match="scored users have no row"):
-        run(scores, predictions, profile.assign(user_id=profile["user_id"].astype("str")))
+        run(scores, out_of_time, profile.assign(user_id=profile["user_id"].astype("str")))
 
 
 def test_the_package_is_cheap_to_import():

@@ -33,7 +33,7 @@ def fit_target(
 
     trained = train(windows, target, experiment, threads, folder, progress)
     tables = evaluate(windows, target, trained, experiment.experiment.seed)
-    scores, agreement = refit_and_score(windows, target, trained, folder)
+    scores, out_of_time, agreement = refit_and_score(windows, target, trained, folder)
     used = trained.models[trained.used]
     summary = {
         "target": target, "used": trained.used, "best_network": trained.best_network, "best_baseline": trained.best_baseline,
@@ -47,6 +47,7 @@ def fit_target(
         "predictions": _predictions(windows, target, trained),
         "target_summary": pd.DataFrame([summary]).astype({"epochs": "Int32"}),
         "scores": scores,
+        "out_of_time": out_of_time,
     }
 
 

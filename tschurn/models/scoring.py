@@ -19,8 +19,9 @@ from tschurn.models.calibration import fit_calibration
 from tschurn.models.training import Blocks, Trained
 
 
-def refit_and_score(windows: Windows, target: str, trained: Trained, folder: Path) -> tuple[pd.DataFrame, float | None]:
-    """→ SCORES of the newest anchor's windows, and the rank correlation with the evaluated model there.
+def refit_and_score(windows: Windows, target: str, trained: Trained, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, float | None]:
+    """→ SCORES of the newest anchor's windows, OUT_OF_TIME, and the refit's rank correlation with the
+    evaluated model on the former.
 
     Writes the refitted model and its calibration to folder/refit.
     """
@@ -37,7 +38,11 @@ def refit_and_score(windows: Windows, target: str, trained: Trained, folder: Pat
     (folder / "refit").mkdir()
     model.save(folder / "refit")
     (folder / "refit" / "calibration.json").write_text(json.dumps(calibration.to_dict()))
-    scores = windows.index.iloc[rows][["user_id", "anchor_day"]].assign(target=target, p=calibration(log_odds))
+
+    def table(positions: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+        keys = windows.index.iloc[positions][["user_id", "anchor_day"]].reset_index(drop=True)
+        return keys.assign(target=target, p=calibration(values))
+
     constant = min(np.ptp(log_odds), np.ptp(before[rows])) == 0
     agreement = None if constant else float(spearmanr(log_odds, before[rows]).statistic)
-    return scores.reset_index(drop=True), agreement
+    return table(rows, log_odds), table(blocks.test, before[blocks.test]), agreement

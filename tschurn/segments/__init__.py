@@ -1,4 +1,4 @@
-"""SCORES + PREDICTIONS + PROFILE → PRIORITY, THRESHOLD, COMPARISON: who first, and how they differ.
+"""SCORES + OUT_OF_TIME + PROFILE → PRIORITY, THRESHOLD, COMPARISON: who first, and how they differ.
 
 `priority` ranks the scored users and cuts the list, `comparison` tests how the priority group
 differs from the others, `export` writes the lists that people work with.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -22,20 +21,17 @@ SCORE_VARIABLES = ("p_churn", "p_sticker", "priority", "log_priority")
 
 def segment(
     scores: pd.DataFrame,
-    predictions: pd.DataFrame,
-    used: Mapping[str, str],
+    out_of_time: pd.DataFrame,
     profile: pd.DataFrame,
     experiment: Experiment,
 ) -> dict[str, pd.DataFrame]:
-    """SCORES + PREDICTIONS of all models + PROFILE → the tables "priority", "threshold", "comparison".
+    """SCORES + OUT_OF_TIME + PROFILE → the tables "priority", "threshold", "comparison".
 
-    used: target → name of the model that is used; only its predictions are looked at. Raises
-    ContractError when the targets, or the profile, are of different users.
+    Raises ContractError when the targets, or the profile, are of different users.
     """
     from tschurn.segments import comparison, priority
 
-    of_used = predictions[predictions["model"] == predictions["target"].map(used)]
-    threshold = priority.learn_threshold(of_used, scores, experiment)
+    threshold = priority.learn_threshold(out_of_time, scores, experiment)
     table = priority.priority_table(scores, threshold.value, experiment)
     by_user = table.set_index("user_id")
     own = [name for name in SCORE_VARIABLES if name != "p_sticker" or table["p_sticker"].notna().any()]

@@ -1,4 +1,4 @@
-"""SCORES + PREDICTIONS → PRIORITY, THRESHOLD: who is called first, and from which score on.
+"""SCORES + OUT_OF_TIME → PRIORITY, THRESHOLD: who is called first, and from which score on.
 
 priority = p_churn × p_sticker: a ranking score, not a joint probability. Without a sticker target
 it is p_churn.
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 # The logarithm of the score is taken of no less than this, so that a score of 0 stays finite.
 LOWEST_PRIORITY = 1e-12
-# Windows with a known outcome that no model was fitted on, best first.
-LEARNING_SPLITS = ("calibration", "validation")
 
 
 class Threshold(NamedTuple):
     """The priority from which a user is in the priority group, and what it was learned on.
 
-    learned_on: 'calibration' or 'validation' (windows of that split), 'scored' (the users of the
-    list themselves), 'given' (written in the experiment file). windows: how many of them.
+    learned_on: 'out_of_time' (windows that the model had not seen), 'scored' (the users of the list
+    themselves), 'given' (written in the experiment file). windows: how many of them.
     """
 
     value: float
@@ -59,11 +57,11 @@ def rank_users(scores: pd.DataFrame) -> pd.DataFrame:
     return table.assign(rank=np.arange(1, len(table) + 1, dtype=np.int64))
 
 
-def learn_threshold(predictions: pd.DataFrame, scores: pd.DataFrame, experiment: Experiment) -> Threshold:
-    """PREDICTIONS of the used models + SCORES → the threshold of the experiment's rule.
+def learn_threshold(out_of_time: pd.DataFrame, scores: pd.DataFrame, experiment: Experiment) -> Threshold:
+    """OUT_OF_TIME + SCORES → the threshold of the experiment's rule.
 
-    "quantile": the smallest priority among the best `share` of the windows of the calibration
-    split; of validation where there is none; of the scored users where there is neither.
+    "quantile": the smallest priority among the best `share` of the out-of-time windows; of the scored
+    users where there is none.
     "capacity": that of the last of the best `capacity` scored users. "value": the value itself.
     With nobody to learn from, the largest priority there can be: 1.
     """
@@ -73,8 +71,8 @@ def learn_threshold(predictions: pd.DataFrame, scores: pd.DataFrame, experiment:
     learned_on, values = "scored", rank_users(scores)["priority"].to_numpy()
     if rule.threshold == "quantile":
         with_sticker = bool((scores["target"] == "sticker").any())
-        candidates = ((split, _window_priorities(predictions, split, with_sticker)) for split in LEARNING_SPLITS)
-        learned_on, values = next(((split, found) for split, found in candidates if len(found)), (learned_on, values))
+        found = _window_priorities(out_of_time, with_sticker)
+        learned_on, values = ("out_of_time", found) if len(found) else (learned_on, values)
         best = max(1, round(rule.share * len(values)))
     else:
         best = min(rule.capacity, len(values))
@@ -83,9 +81,8 @@ def learn_threshold(predictions: pd.DataFrame, scores: pd.DataFrame, experiment:
     return Threshold(float(np.sort(values)[-best]), learned_on, len(values))
 
 
-def _window_priorities(predictions: pd.DataFrame, split: str, with_sticker: bool) -> np.ndarray:
-    """Priorities of the windows of one split for which every target was predicted."""
-    rows = predictions[predictions["split"] == split]
+def _window_priorities(rows: pd.DataFrame, with_sticker: bool) -> np.ndarray:
+    """Priorities of the windows for which every target was predicted."""
     churn, sticker = (
         rows.loc[rows["target"] == target, ["user_id", "anchor_day", "p"]] for target in ("churn", "sticker")
     )
