@@ -81,18 +81,18 @@ def _tell(outcome: Any) -> None:
     """Where the report and the list are, and the three figures that matter."""
     summary, folder = outcome.summary, outcome.folder
     segments = summary["segments"]
+    scored = sum(segments[name] for name in ("priority", "other_churners", "rest"))
     print(f"report   {folder / 'index.html'}")
     print(f"list     {folder / 'priority_group.csv'}")
-    print(
-        f"  {segments['priority']} of {sum(segments[k] for k in ('priority', 'other_churners', 'rest'))} users to look after first"
-    )
+    print(f"  {segments['priority']} of {scored} users to look after first")
     for target, found in summary["targets"].items():
         if not found:
             print(f"  {target}: no model, see the report for why")
             continue
         used = next(m for m in found["models"] if m["name"] == found["used"])
         print(
-            f"  {target}: {used['name']}, AP {used['ap']:.3f} on test (base rate {used['base_rate']:.3f}), AUC {used['auc']:.3f}"
+            f"  {target}: {used['name']}, on test AP {used['ap']:.3f} (base rate {used['base_rate']:.3f}), "
+            f"AUC {used['auc']:.3f}"
         )
 
 

@@ -386,8 +386,8 @@ DIFFERENCES = Table(
         "versus": "string",
         "versus_kind": "string",
         "difference": "float64",
-        "low": "float64",
-        "high": "float64",
+        "low": "float64?",
+        "high": "float64?",
     },
 )
 DIFFERENCES_BY_ANCHOR = Table(

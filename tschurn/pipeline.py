@@ -21,7 +21,7 @@ from tschurn import contracts as c
 from tschurn.config import Experiment
 from tschurn.contracts import Progress, silent
 from tschurn.errors import TschurnError
-from tschurn.runs import Run, StageFolder, fingerprint, source_digest, versions
+from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         stages.explanations()
         stages.segments()
         summary = stages.report()
-        run_folder.write_manifest(experiment.model_dump(mode="json", by_alias=True), {"data": fingerprint(files)})
+        run_folder.write_manifest(experiment.model_dump(mode="json", by_alias=True), {"data": stages.files})
         return Outcome(folder, summary, run_folder.reused)
 
 
@@ -81,10 +81,13 @@ class _Stages:
         self.done: dict[str, StageFolder] = {}
         self.targets: list[str] = []
         self.notes: list[str] = []
+        self.files: list[dict[str, Any]] = []
 
     def log(self, files: list[dict[str, Any]]) -> None:
-        """Raw log → EVENT_LOG."""
+        """Raw log → EVENT_LOG; `files` are fingerprints of what it is read from."""
         from tschurn import events
+
+        self.files = files
 
         def compute(out: StageFolder) -> None:
             tables = events.read_log(self.experiment, out.path / f"{c.EVENT_LOG.name}.parquet")
@@ -191,8 +194,8 @@ class _Stages:
         self._stage("segments", ["segments"], after, {"segments": self._section("segments")}, compute)
         windows = self._windows()
         segments.write_lists(
-            self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS), windows.profile(windows.newest()),
-            self.experiment, self.run.folder,
+            self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS),
+            windows.profile(windows.newest()), self.experiment, self.run.folder,
         )  # fmt: skip
         _write_predictions(self._per_target("models", c.PREDICTIONS), self.run.folder)
 
@@ -212,7 +215,7 @@ class _Stages:
         tables |= {table.name: self._per_target("explain", table) for table in _EXPLANATIONS}
         tables[c.COLLINEARITY.name] = self._read(f"explain.{self.targets[0]}", c.COLLINEARITY)
         tables[c.FLAT_COLUMNS.name] = self._explained_columns()
-        manifest = {"versions": versions(), "counters": self.run.counters()}
+        manifest = {"versions": versions(), "commit": commit(), "data": self.files}
         self.progress("report", 0, 1)
         summary = report.build(tables, self.notes, self.experiment, manifest, self.run.folder)
         self.progress("report", 1, 1)

@@ -110,7 +110,8 @@ class Run:
             os.close(self._lock)
             self._lock = None
             raise RunFolderError(
-                f"{self.folder}: another run is at work in this folder; wait for it, or give this one its own name with --run NAME"
+                f"{self.folder}: another run is at work in this folder; "
+                "wait for it, or give this one its own name with --run NAME"
             ) from None
         return self
 
@@ -149,10 +150,8 @@ class Run:
         """Give a computed stage its key and its final name."""
         self.seconds[name] = time.perf_counter() - self._started[name]
         partial, final = self._partial(name), self.stages / name
-        write_json(
-            partial / "stage.json",
-            {"key": self._keys[name], "seconds": round(self.seconds[name], 3), "finished": _now()},
-        )
+        note = {"key": self._keys[name], "seconds": round(self.seconds[name], 3), "finished": _now()}
+        write_json(partial / "stage.json", note)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         return StageFolder(final)
@@ -183,7 +182,7 @@ class Run:
                 "versions": versions(),
                 "python": platform.python_version(),
                 "platform": platform.platform(),
-                "commit": _commit(),
+                "commit": commit(),
                 "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
                 "reused": self.reused,
                 "peak_memory_mib": round(peak / 1024),
@@ -271,7 +270,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the source tree that tschurn runs from, if it is one."""
     head = Path(__file__).parent.parent / ".git" / "HEAD"
     try:

@@ -33,7 +33,8 @@ def experiment(**sections: dict) -> config.Experiment:
 def event_log(frame: pd.DataFrame) -> pd.DataFrame:
     """The raw frame of the fixtures → EVENT_LOG in UTC."""
     return pd.DataFrame(
-        {"user_id": frame["user_id"], "actor_id": frame["actor_id"], "event_time": frame["timestamp"].dt.tz_localize("UTC"),
+        {"user_id": frame["user_id"], "actor_id": frame["actor_id"],
+         "event_time": frame["timestamp"].dt.tz_localize("UTC"),
          "day": frame["timestamp"].dt.date, "event_name": frame["event"], "value": frame["value"]}
     )  # fmt: skip
 
@@ -204,7 +205,7 @@ def test_blocks_of_time_never_touch(days: int, observe: int, outcome: int, strid
 def test_42_days_are_enough_and_41_are_not() -> None:
     shape, split = config.WindowShape(), config.Split()
     assert list(splits.split_anchors(42, shape, split).values()) == ["train", "purged", "validation", "purged", "test"]
-    with pytest.raises(TooShortError, match="spans 41 days.*at least 42"):
+    with pytest.raises(TooShortError, match=r"spans 41 days.*at least 42"):
         splits.split_anchors(41, shape, split)
 
 

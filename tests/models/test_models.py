@@ -31,7 +31,8 @@ def windows() -> WindowSet:
          "churned": (2.0 - 1.5 * late + 1.5 * history[:, 0] + random.logistic(size=len(user)) * 0.5 > 0).astype(int)}
     )  # fmt: skip
     features = pd.DataFrame(
-        {"feature": ["own:a:count", "own:b:count", "received:c:count", "history:x", "history:y"], "kind": ["daily"] * 3 + ["history"] * 2,
+        {"feature": ["own:a:count", "own:b:count", "received:c:count", "history:x", "history:y"],
+         "kind": ["daily"] * 3 + ["history"] * 2,
          "side": ["own", "own", "received", None, None], "measure": ["count"] * 3 + ["x", "y"],
          "label_en": list("abcde"), "label_ko": list("abcde")}
     )  # fmt: skip

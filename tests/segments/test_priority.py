@@ -109,9 +109,7 @@ def test_the_quantile_rule_takes_the_share_of_the_out_of_time_windows(distinct, 
 
 def test_the_quantile_agrees_with_numpy():
     p_churn, p_sticker = np.random.default_rng(3).random((2, 1000))
-    threshold = priority.learn_threshold(
-        out_of_time(p_churn, p_sticker), scores([0.5], [0.5]), experiment(share=0.2)
-    )
+    threshold = priority.learn_threshold(out_of_time(p_churn, p_sticker), scores([0.5], [0.5]), experiment(share=0.2))
     product = p_churn * p_sticker
     assert np.quantile(product, 0.7999) <= threshold.value <= np.quantile(product, 0.8011)
     assert (product >= threshold.value).mean() == 0.2

@@ -78,7 +78,7 @@ def test_the_comparison_finds_what_goes_with_the_score_and_marks_the_score():
 def test_without_a_sticker_target_everything_rests_on_churn():
     priority, threshold, comparison = run(*tables(targets=("churn",)))
     assert (priority["priority"] == priority["p_churn"]).all() and priority["p_sticker"].isna().all()
-    assert threshold["learned_on"] == "calibration"
+    assert threshold["learned_on"] == "out_of_time"
     assert "p_sticker" not in comparison.loc["others"].index
 
 

@@ -44,13 +44,13 @@ def utc_to_local(utc: ir.TimestampValue, zone: str) -> ir.TimestampValue:
 
 
 def read_csv(backend: Backend, files: Sequence[Path]) -> ir.Table:
-    """CSV files (gzip too) → a table of text columns, and `filename`."""
-    return backend.read_csv([str(f) for f in files], all_varchar=True, header=True, union_by_name=True, filename=True)
+    """CSV files (gzip too) → a table of text columns."""
+    return backend.read_csv([str(f) for f in files], all_varchar=True, header=True, union_by_name=True)
 
 
 def read_parquet(backend: Backend, files: Sequence[Path]) -> ir.Table:
-    """Parquet files → a table with the files' types, and `filename`."""
-    return backend.read_parquet([str(f) for f in files], union_by_name=True, filename=True)
+    """Parquet files → a table with the files' types."""
+    return backend.read_parquet([str(f) for f in files], union_by_name=True)
 
 
 @contextmanager

@@ -63,14 +63,14 @@ def open_source(backend: Backend, log: Log) -> Source:
         read = engine.read_parquet if _kind(files[0]) == "parquet" else engine.read_csv
         table = read(backend, files)
     columns = log.columns
-    present = [c for c in table.columns if c != "filename"]
+    present = list(table.columns)
     optional = {"actor", "value"} - columns.model_fields_set
     for role in ("user", "time", "event", "actor", "value"):
         name = getattr(columns, role)
         if name not in present and role not in optional:
             raise LogError(
-                f"{log.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}{did_you_mean(name, present)}"
-                f" Set it under [log] columns = {{ {role} = ... }}"
+                f"{log.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}; "
+                f"name it under [log] columns = {{ {role} = ... }}{did_you_mean(name, present)}"
             )
     return Source(log.path, files, table, columns, columns.actor in present, columns.value in present)
 

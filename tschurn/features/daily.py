@@ -68,7 +68,8 @@ def daily_features(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
             rows += [_feature(side, n, measure) for n in names if measure == "count" or has_value.get((side, n), True)]
         if side == "received" and names:
             rows.append(
-                {"feature": "received:actors", "kind": "daily", "side": "received", "event_name": None, "measure": "actors",
+                {"feature": "received:actors", "kind": "daily", "side": "received", "event_name": None,
+                 "measure": "actors",
                  "lookback": None, "label_en": "people who acted towards the user", "label_ko": "행동을 보낸 사람 수"}
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -117,5 +118,5 @@ def _feature(side: str, name: str, measure: str) -> dict[str, object]:
         measure_text.format(side_text.format(name))
         for side_text, measure_text in zip(_SIDES[side], _MEASURES[measure], strict=True)
     ]
-    return {"feature": f"{side}:{name}:{measure}", "kind": "daily", "side": side, "event_name": name, "measure": measure,
-            "lookback": None, "label_en": labels[0], "label_ko": labels[1]}  # fmt: skip
+    return {"feature": f"{side}:{name}:{measure}", "kind": "daily", "side": side, "event_name": name,
+            "measure": measure,            "lookback": None, "label_en": labels[0], "label_ko": labels[1]}  # fmt: skip

@@ -100,5 +100,6 @@ def _too_short(days: int, shape: WindowShape) -> TooShortError:
     need = shape.shortest_log.days
     return TooShortError(
         f"the log spans {days} days, too short to split by time: with {shape.observe_days} + {shape.outcome_days} days "
-        f'at least {need} are needed (a window each for training, validation and test); give a longer log, or set [split] kind = "user"'
+        f"at least {need} are needed (a window each for training, validation and test); "
+        'give a longer log, or set [split] kind = "user"'
     )

@@ -1,4 +1,4 @@
-"""windows → calibrated probabilities: experiments, search, baselines, choice on validation, one look at test, the refit."""
+"""windows → calibrated probabilities: experiments, search, baselines, choice, one look at test, the refit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def fit_target(
     scores, out_of_time, agreement = refit_and_score(windows, target, trained, folder)
     used = trained.models[trained.used]
     summary = {
-        "target": target, "used": trained.used, "best_network": trained.best_network, "best_baseline": trained.best_baseline,
+        "target": target, "used": trained.used, "best_network": trained.best_network,
+        "best_baseline": trained.best_baseline,
         "calibration": trained.calibrations[trained.used].method, "refit_spearman": agreement,
         "epochs": getattr(used, "epochs", None), "test_evaluations": test_evaluations,
     }  # fmt: skip

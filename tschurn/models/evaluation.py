@@ -127,7 +127,7 @@ def _ranked(ranking: Ranking, y: np.ndarray, weights: np.ndarray) -> dict[str, n
     w = weights[:, ranking.order].astype(np.float64)
     seen = np.cumsum(w, axis=1)[:, ranking.last]
     hits = np.cumsum(w * y[ranking.order], axis=1)[:, ranking.last]
-    positives, total = hits[:, -1:], seen[:, -1:]
+    positives = hits[:, -1:]
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(seen > 0, hits / seen, 0.0)
         gained = np.diff(hits, axis=1, prepend=0) / positives

@@ -101,7 +101,8 @@ class Network:
         """Write model.json and weights.npz (arrays only, so that reading never unpickles)."""
         daily, history = self._scalings
         note = {"type": "network", "name": self.name, "seed": self.seed, "epochs": self.epochs, "shape": self._shape,
-                "hyperparameters": asdict(self.hyperparameters), "daily": daily.to_dict(), "history": history.to_dict()}  # fmt: skip
+                "hyperparameters": asdict(self.hyperparameters), "daily": daily.to_dict(),
+                "history": history.to_dict()}  # fmt: skip
         (folder / "model.json").write_text(json.dumps(note))
         np.savez(folder / "weights.npz", *self._weights)
 

@@ -19,7 +19,9 @@ from tschurn.models.calibration import fit_calibration
 from tschurn.models.training import Blocks, Trained
 
 
-def refit_and_score(windows: Windows, target: str, trained: Trained, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, float | None]:
+def refit_and_score(
+    windows: Windows, target: str, trained: Trained, folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, float | None]:
     """→ SCORES of the newest anchor's windows, OUT_OF_TIME, and the refit's rank correlation with the
     evaluated model on the former.
 

@@ -133,7 +133,8 @@ def _networks(
     winner = next(row for row in rows if row["chosen"])
     tuned, trials = tuning.search(
         windows, sample, validation, Hyperparameters(winner["architecture"], winner["scaling"]), winner["ap"],
-        trials=search.trials, seconds=search.seconds, epochs=search.trial_epochs, seed=seed, folder=folder, done=steps.done,
+        trials=search.trials, seconds=search.seconds, epochs=search.trial_epochs, seed=seed, folder=folder,
+        done=steps.done,
     )  # fmt: skip
     settings = {a: tuned if a == winner["architecture"] else Hyperparameters(a, scalings[a]) for a in ARCHITECTURES}
     (folder / "hyperparameters.json").write_text(
@@ -165,5 +166,6 @@ def _best_of_all(scores: dict[str, float]) -> str:
 def _refuse_unknown(wanted: str, names: list[str]) -> None:
     if wanted not in ("auto", *names):
         raise ConfigError(
-            f"key `models.use` = {wanted!r}: no such model in this run{did_you_mean(wanted, names)} There are: auto, {', '.join(names)}"
+            f"key `models.use` = {wanted!r}: no such model in this run, which has auto, {', '.join(names)}"
+            + did_you_mean(wanted, names)
         )

@@ -88,8 +88,10 @@ def search(
             return {"ap": scores["ap"]}
 
     tuner = Search(
-        objective=kt.Objective("ap", "max"), max_trials=trials, seed=seed, hyperparameters=search_space(start, has_history),
-        num_initial_points=max(3, trials // 3),  # its own default, three per dimension, would leave 15 trials all random
+        objective=kt.Objective("ap", "max"), max_trials=trials, seed=seed,
+        hyperparameters=search_space(start, has_history),
+        # its own default, three per dimension, would leave 15 trials all random
+        num_initial_points=max(3, trials // 3),
         directory=str(folder), project_name="trials", overwrite=True,
     )  # fmt: skip
     tuner.search(verbose=0)

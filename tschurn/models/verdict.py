@@ -28,7 +28,8 @@ def evaluate(windows: Windows, target: str, trained: Trained, seed: int) -> dict
         for metric in ev.METRIC_NAMES:
             low, high = ev.interval(drawn[metric]) if metric in drawn else (None, None)
             metrics.append(
-                {"target": target, "model": name, "kind": model.kind, "metric": metric, "value": float(point[metric][0]),
+                {"target": target, "model": name, "kind": model.kind, "metric": metric,
+                 "value": float(point[metric][0]),
                  "low": low, "high": high, "validation_ap": trained.validation_ap[name], "used": name == trained.used}
             )  # fmt: skip
     ap = {name: ev.average_precision(y, p[name]) for name in trained.models}
@@ -51,8 +52,7 @@ def _difference(
     low, high = ev.interval(replicates[trained.used] - replicates[versus])
     difference = ap[trained.used] - ap[versus]
     return {"target": target, "used": trained.used, "versus": versus, "versus_kind": trained.models[versus].kind,
-            "difference": difference, "low": difference if low is None else low,
-            "high": difference if high is None else high}  # fmt: skip
+            "difference": difference, "low": low, "high": high}  # fmt: skip
 
 
 def _by_anchor(
