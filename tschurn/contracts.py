@@ -340,7 +340,6 @@ EXPERIMENTS = Table(
         "auc": "float64",
         "log_loss": "float64",
         "epochs": "int32",
-        "seconds": "float64",
         "chosen": "bool",
     },
 )
@@ -354,7 +353,6 @@ TRIALS = Table(
         "hyperparameters": "string",
         "ap": "float64?",
         "epochs": "int32?",
-        "seconds": "float64",
         "chosen": "bool",
     },
 )

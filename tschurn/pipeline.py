@@ -357,6 +357,7 @@ def _train_target(
 ) -> None:
     """In a worker: train one target and write its tables. What libraries print goes to a log file."""
     import sys
+    import traceback
 
     with (folder / "training.log").open("w") as log:
         os.dup2(log.fileno(), 1)
@@ -365,9 +366,13 @@ def _train_target(
 
         out = StageFolder(folder)
         windows = _open_windows(StageFolder(windows_stage), experiment)
-        tables = models.fit_target(
-            windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations
-        )
+        try:
+            tables = models.fit_target(
+                windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations
+            )
+        except Exception:
+            traceback.print_exc()  # into the log: only the message reaches the other process
+            raise
         for table in (*_PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES, c.OUT_OF_TIME):
             out.write(table, tables[table.name])
         sys.stdout.flush()

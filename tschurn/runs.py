@@ -95,6 +95,7 @@ class Run:
         self._keys: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._lock: int | None = None
+        self._began = time.perf_counter()
 
     def __enter__(self) -> Run:
         import fcntl
@@ -183,7 +184,9 @@ class Run:
                 "python": platform.python_version(),
                 "platform": platform.platform(),
                 "commit": commit(),
-                "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
+                "seconds": {
+                    k: round(v, 2) for k, v in {"total": time.perf_counter() - self._began, **self.seconds}.items()
+                },
                 "reused": self.reused,
                 "peak_memory_mib": round(peak / 1024),
                 "counters": self.counters(),

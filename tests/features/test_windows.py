@@ -8,7 +8,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from synthetic import make_log
 
@@ -145,10 +145,15 @@ def test_no_feature_moves_when_the_future_is_shuffled(built, tmp_path: Path, anc
     random = np.random.default_rng(seed)
     changed = frame.copy()
     later = ((changed["timestamp"].dt.normalize() - FIRST).dt.days > max(anchor, 20)).to_numpy()
+    own = (changed["user_id"] == changed["actor_id"]).to_numpy()
     changed.loc[later, "user_id"] = random.permutation(changed.loc[later, "user_id"].to_numpy())
+    changed.loc[later & own, "actor_id"] = changed.loc[later & own, "user_id"]
     changed.loc[later, "event"] = random.choice(["post", "like", "sticker", "never seen before"], later.sum())
     changed.loc[later, "value"] = random.random(later.sum()) * 100
-    other, _ = build(changed, tmp_path / "other", experiment())
+    try:
+        other, _ = build(changed, tmp_path / "other", experiment())
+    except TooShortError:  # such a future may leave one class in a block
+        reject()
     before, after = windows.index.query("anchor == @anchor"), other.index.query("anchor == @anchor")
     assert before["user_id"].to_list() == after["user_id"].to_list()
     columns = [c for c in windows.flat_columns()["column"] if c in set(other.flat_columns()["column"])]

@@ -136,3 +136,8 @@ def test_scalings_against_plain_numpy(windows: WindowSet, kind: str) -> None:
 def test_a_constant_column_becomes_nothing() -> None:
     scaling = fit_scaling("standard", iter([np.full((9, 1), 7.3)]), 1)
     assert np.allclose(scaling(np.full((2, 1), 7.3)), 0)
+
+
+def test_no_history_is_no_columns() -> None:
+    scaling = fit_scaling("log1p_standard", iter([np.zeros((5, 0))]), 0)
+    assert scaling(np.zeros((3, 0))).shape == (3, 0)

@@ -46,6 +46,8 @@ def signed_log1p(values: np.ndarray) -> np.ndarray:
 
 def fit_scaling(kind: str, blocks: Iterator[np.ndarray], columns: int) -> Scaling:
     """Blocks of values [... × columns] → Scaling of this kind, in one pass."""
+    if kind == "none" or columns == 0:
+        return Scaling(False, np.zeros(columns), np.ones(columns))
     log = kind == "log1p_standard"
     low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
     total, squares, n = np.zeros(columns), np.zeros(columns), 0
@@ -56,8 +58,6 @@ def fit_scaling(kind: str, blocks: Iterator[np.ndarray], columns: int) -> Scalin
         total += flat.sum(axis=0)
         squares += (flat**2).sum(axis=0)
         n += len(flat)
-    if kind == "none" or n == 0:
-        return Scaling(False, np.zeros(columns), np.ones(columns))
     if kind == "minmax":
         return Scaling(False, low, np.where(high > low, high - low, 1.0))
     mean = total / n

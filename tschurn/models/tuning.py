@@ -34,12 +34,11 @@ def experiment(
     rows = []
     for architecture in ARCHITECTURES:
         for scaling in SCALINGS:
-            started = time.perf_counter()
             network = Network(architecture, Hyperparameters(architecture, scaling), seed, epochs)
             network.fit(windows, *train, validation)
             rows.append(
                 {"scaling": scaling, "architecture": architecture, **_finite(score(network, windows, *validation)),
-                 "epochs": network.epochs, "seconds": time.perf_counter() - started, "chosen": False}
+                 "epochs": network.epochs, "chosen": False}
             )  # fmt: skip
             done(f"{architecture}, {scaling}")
     max(rows, key=lambda row: row["ap"])["chosen"] = True
@@ -69,7 +68,6 @@ def search(
 
     class Search(kt.BayesianOptimization):
         def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
-            started = time.perf_counter()
             values = trial.hyperparameters.values
             try:
                 hyperparameters = replace(start, **values)
@@ -80,7 +78,7 @@ def search(
                 raise kt.errors.FatalError(f"trial {trial.trial_id}: {error}") from error
             found.append(
                 {"trial": len(found), "hyperparameters": json.dumps(values, sort_keys=True), "ap": scores["ap"],
-                 "epochs": network.epochs, "seconds": time.perf_counter() - started, "chosen": False}
+                 "epochs": network.epochs, "chosen": False}
             )  # fmt: skip
             done(f"trial {len(found)} of {trials}: AP {scores['ap']:.3f}")
             if time.monotonic() > until:
