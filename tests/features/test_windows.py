@@ -219,6 +219,8 @@ def test_user_split_works_with_one_anchor_and_keeps_users_apart() -> None:
     found = splits.assign(user, np.full(200, 6), 14, config.WindowShape(), config.Split(kind="user"), 0)
     assert set(found) == {"train", "validation", "calibration", "test"}
     assert (found == "test").sum() == 50
+    validation, calibration = ((found == s).sum() for s in ("validation", "calibration"))
+    assert validation + calibration == round(0.15 * 150) and abs(validation - calibration) <= 1
 
 
 def test_validation_users_are_halved(built) -> None:

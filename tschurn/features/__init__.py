@@ -132,7 +132,7 @@ def _refuse_poor_churn(index: pd.DataFrame, acts, experiment: Experiment) -> Non
             )
             raise TooShortError(
                 f"the churn target has one class only in {split} ({found}): nothing can be learned or measured; "
-                "give a longer log, other [windows] outcome_days, or other [targets.churn] events"
+                "give a longer log or more users, other [windows] outcome_days, or other [targets.churn] events"
             )
 
 

@@ -64,24 +64,30 @@ def assign(user: np.ndarray, anchor: np.ndarray, days: int, shape: WindowShape, 
     single anchor is enough.
     """
     random = np.random.default_rng([seed, 1])
-    users = int(user.max()) + 1 if len(user) else 0
-    half = random.random(users) < 0.5
+    closed = is_closed(anchor, days, shape)
     if split.kind == "user":
-        place = random.permutation(users) / max(users, 1)
-        by_user = np.where(
-            place < split.test_share,
-            "test",
-            np.where(place < split.test_share + VALIDATION_SHARE * (1 - split.test_share), "validation", "train"),
-        ).astype(object)
-        found = by_user[user]
+        found = _by_user(user, closed, split, random)
     else:
         by_anchor = split_anchors(days, shape, split)
         found = np.array([by_anchor.get(a, "open") for a in range(days)], dtype=object)[anchor]
         if split.kind == "random":
             drawn = random.random(len(found)) < RANDOM_VALIDATION_SHARE
             found[(found == "train") & drawn] = "validation"
-    found[(found == "validation") & half[user]] = "calibration"
-    found[~is_closed(anchor, days, shape)] = "open"
+    halved = random.permutation(np.unique(user[found == "validation"]))
+    found[(found == "validation") & np.isin(user, halved[: len(halved) // 2])] = "calibration"
+    found[~closed] = "open"
+    return found
+
+
+def _by_user(user: np.ndarray, closed: np.ndarray, split: Split, random: np.random.Generator) -> np.ndarray:
+    """The users with closed windows, divided at random: test first, 15 % of the others validation."""
+    users = random.permutation(np.unique(user[closed]))
+    n_test = max(1, round(split.test_share * len(users)))
+    n_validation = max(2, round(VALIDATION_SHARE * (len(users) - n_test)))
+    test, validation, _ = np.split(users, [n_test, n_test + n_validation])
+    found = np.full(len(user), "train", dtype=object)
+    found[np.isin(user, validation)] = "validation"
+    found[np.isin(user, test)] = "test"
     return found
 
 
