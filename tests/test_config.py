@@ -25,7 +25,7 @@ def test_defaults_work() -> None:
         7,
         7,
     )
-    assert experiment.target_names == ("churn",)
+    assert experiment.targets.sticker is None
     assert experiment.split.kind == "time"
 
 

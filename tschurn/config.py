@@ -188,11 +188,6 @@ class Experiment(Section):
     segments: SegmentRule = SegmentRule()
     run: RunOptions = RunOptions()
 
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """The targets in order: churn, and sticker where it is configured."""
-        return ("churn", "sticker") if self.targets.sticker else ("churn",)
-
 
 # Keys of the file format whose capability is still to come: refused by name, never ignored.
 _TO_COME = {

@@ -297,6 +297,8 @@ WINDOWS = Table(
         "split": "string",
     },
 )
+# The column of WINDOWS that says what happened, by target.
+LABELS = {"churn": "churned", "sticker": "sticker"}
 UNSCORED = Table(
     "unscored",
     "Users who cannot be scored at the newest anchor, and why: 'not_active' (no own event in the "

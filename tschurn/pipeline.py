@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from tschurn.features.windows import WindowSet
 
-_LABELS = {"churn": "churned", "sticker": "sticker"}
 _PER_TARGET = (
     c.EXPERIMENTS,
     c.TRIALS,
@@ -160,7 +159,7 @@ class _Stages:
                 models = self.done[f"models.{target}"]
                 chosen = models.read(c.TARGET_SUMMARY).iloc[0]
                 tables = explain.explain(
-                    windows, models.read(c.LOG_ODDS), target=target, label=_LABELS[target], used=chosen["used"],
+                    windows, models.read(c.LOG_ODDS), target=target, label=c.LABELS[target], used=chosen["used"],
                     best_network=chosen["best_network"], direct=self._direct(target, windows),
                     score_rows=windows.newest(), experiment=self.experiment, collinearity=collinearity,
                     progress=lambda _, *how_far: self.progress(f"explain.{target}", *how_far),

@@ -57,10 +57,6 @@ class StageFolder:
 
         return pd.read_parquet(self.table_path(table))
 
-    def has(self, table: Table) -> bool:
-        """Whether this stage has that table."""
-        return (self.path / f"{table.name}.parquet").exists()
-
     def table_path(self, table: Table) -> Path:
         """Where a table lies, for engines that read it themselves."""
         path = self.path / f"{table.name}.parquet"

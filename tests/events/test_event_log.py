@@ -86,6 +86,7 @@ def test_what_is_removed_is_counted(tmp_path: Path) -> None:
         "user_id,actor_id,timestamp,event,value\n"
         "1,1,2024-01-05,post,\n1,1,2024-01-05,post,\n1,9,2024-01-06,like,2.5\n"
         ",1,2024-01-06,post,1\n1,1,,post,1\n1,1,2024-01-06, ,1\n"  # no user, no time, no event
+        "1,,2024-01-06,post,1\n"  # nobody did it
         "2,1,2024-01-06,like,1\n"  # 2 never acts
         "3,3,2024-01-06,post,1\n"  # 3 is no creator
         "1,1,2023-12-31,post,1\n",
@@ -93,9 +94,9 @@ def test_what_is_removed_is_counted(tmp_path: Path) -> None:
     csv(tmp_path, "creator\n1\n2\n", "creators.csv")
     frame, tables = read(file, tmp_path, since=date(2024, 1, 1), creators=str(tmp_path / "creators.csv"))
     removed = tables["filters"].set_index("filter")["rows_removed"].to_dict()
-    assert removed == {"missing_key": 3, "outside_period": 1, "not_in_creator_list": 1, "no_own_activity": 1}
+    assert removed == {"missing_key": 4, "outside_period": 1, "not_in_creator_list": 1, "no_own_activity": 1}
     summary = tables["log_summary"].iloc[0]
-    assert (summary["rows_read"], summary["rows"], summary["own_rows"], summary["repeated_rows"]) == (9, 3, 2, 1)
+    assert (summary["rows_read"], summary["rows"], summary["own_rows"], summary["repeated_rows"]) == (10, 3, 2, 1)
     assert sorted(frame["value"]) == [1.0, 1.0, 2.5]  # no amount counts as one
     assert bool(summary["only_days"])
     _, tables = read(file, tmp_path, drop_duplicates=True)

@@ -8,7 +8,7 @@ import pytest
 import shap
 from scipy import stats
 
-from tschurn.explain.shap_values import importance, linear_contributions, sample
+from tschurn.explain.shap_values import importance, sample
 
 
 def fitted() -> tuple[lightgbm.Booster, np.ndarray]:
@@ -58,14 +58,6 @@ def test_sample_pairs_values_with_their_contributions() -> None:
     assert first.nunique() == 20 and np.isin(first.astype(np.float32), matrix[:, 1]).all()
     assert table.equals(sample(contributions, matrix, list("abcde"), top=3, rows=20, seed=0))
     assert len(sample(contributions, matrix, list("abcde"), seed=0)) == 250
-
-
-def test_linear_contributions_are_those_of_shap() -> None:
-    rng = np.random.default_rng(2)
-    matrix, coefficients = rng.normal(size=(200, 3)), np.array([1.0, -2.0, 0.0])
-    found = linear_contributions(coefficients, matrix, matrix.mean(axis=0))
-    expected = shap.LinearExplainer((coefficients, 0.5), shap.maskers.Independent(matrix, max_samples=200))
-    np.testing.assert_allclose(found, expected.shap_values(matrix), atol=1e-8)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (5, 0), (1, 3)])

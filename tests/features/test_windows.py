@@ -158,6 +158,8 @@ def test_no_feature_moves_when_the_future_is_shuffled(built, tmp_path: Path, anc
     assert before["user_id"].to_list() == after["user_id"].to_list()
     columns = [c for c in windows.flat_columns()["column"] if c in set(other.flat_columns()["column"])]
     assert len(columns) == len(windows.flat_columns())
+    new = set(other.flat_columns()["column"]) - set(columns)
+    assert all(":other:" in column for column in new)  # names that training days do not hold get no feature
     one = pd.DataFrame(windows.flat(before.index.to_numpy()), columns=windows.flat_columns()["column"])
     two = pd.DataFrame(other.flat(after.index.to_numpy()), columns=other.flat_columns()["column"])
     pd.testing.assert_frame_equal(one[columns], two[columns])

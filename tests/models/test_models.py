@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import shap
 
 from tschurn.features.windows import WindowSet
 from tschurn.models import baselines as b
@@ -118,6 +119,17 @@ def test_direct_contributions_add_up_to_the_model(windows: WindowSet, parts: dic
     rest = model.log_odds(windows, rows) - direct.contributions(rows).sum(axis=1)
     np.testing.assert_allclose(rest, rest[0], atol=1e-6)
     assert direct.values(rows).shape == direct.contributions(rows).shape == (50, len(direct.columns))
+
+
+def test_logistic_contributions_are_those_of_shap(windows: WindowSet, parts: dict) -> None:
+    model = make("logistic_history")
+    rows = parts["train"][0]
+    model.fit(windows, *parts["train"])
+    logged = signed_log1p(b.VIEWS["history"](windows, rows).astype(float))
+    oracle = shap.LinearExplainer(
+        (model._coefficients / model._scale, model._intercept), shap.maskers.Independent(logged, max_samples=len(rows))
+    )
+    np.testing.assert_allclose(model.contributions(windows, rows), oracle.shap_values(logged), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", SCALINGS)

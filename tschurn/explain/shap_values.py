@@ -39,14 +39,6 @@ def sample(
     )
 
 
-def linear_contributions(coefficients: np.ndarray, matrix: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Coefficients [p] of a model linear in log-odds, values [n × p], their means [p] → SHAP values [n × p].
-
-    Exact for columns taken as independent: coefficient · (x - mean) (Štrumbelj & Kononenko 2014).
-    """
-    return (np.asarray(matrix, dtype=np.float64) - mean) * coefficients
-
-
 def _spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Spearman correlation column by column; NaN where either is constant."""
     if len(left) < 2 or left.shape[1] == 0:

@@ -7,8 +7,7 @@ imitation had not seen, at test anchors.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import lightgbm
 import numpy as np
@@ -53,18 +52,6 @@ class Surrogate:
             return np.zeros((len(matrix), len(self.columns))), self.base
         found = self.booster.predict(np.asarray(matrix, dtype=np.float32), pred_contrib=True, num_threads=threads)
         return found[:, :-1], float(found[0, -1]) if len(found) else self.base
-
-    def to_text(self) -> str:
-        """All of it as JSON, the trees as LightGBM's own text."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "booster"}
-        return json.dumps(parts | {"booster": self.booster and self.booster.model_to_string()}, ensure_ascii=False)
-
-    @classmethod
-    def from_text(cls, text: str) -> Surrogate:
-        """What `to_text` wrote."""
-        parts = json.loads(text)
-        trees = parts.pop("booster")
-        return cls(booster=trees and lightgbm.Booster(model_str=trees), **parts)
 
 
 @dataclass(frozen=True)

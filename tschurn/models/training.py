@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tschurn.config import Experiment
-from tschurn.contracts import Progress, Windows
+from tschurn.contracts import LABELS, Progress, Windows
 from tschurn.errors import ConfigError, did_you_mean
 from tschurn.models import tuning
 from tschurn.models.baselines import Average, make_baselines
@@ -22,8 +22,6 @@ from tschurn.models.calibration import Calibration, fit_calibration
 from tschurn.models.evaluation import average_precision
 from tschurn.models.networks import ARCHITECTURES, Hyperparameters, Network, prepare_keras
 from tschurn.models.scaling import SCALINGS
-
-LABELS = {"churn": "churned", "sticker": "sticker"}
 
 
 @dataclass
