@@ -203,12 +203,10 @@ def _models(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd.
         for i, (s, a) in enumerate(
             (s, a) for s in ("log", "quantile", "standard") for a in ("gru", "bilstm", "gru_bilstm")
         ):
-            pairs.append((target, s, a, ap - 0.01 * i, 0.8, 0.45, 5, 12.5, i == 0))
+            pairs.append((target, s, a, ap - 0.01 * i, 0.8, 0.45, 5, i == 0))
         for i in range(15):
             hyper = json.dumps({"units": 16 * (i + 1), "dropout": 0.1 * (i % 4), "rate": 0.001})
-            trials.append(
-                (target, i, hyper, None if i == 4 else ap - 0.03 + 0.002 * i, None if i == 4 else 4, 9.0, i == 14)
-            )
+            trials.append((target, i, hyper, None if i == 4 else ap - 0.03 + 0.002 * i, None if i == 4 else 4, i == 14))
     rows = {"metrics": metrics, "differences": differences, "differences_by_anchor": by_anchor, "reliability": bins}
     rows |= {"target_summary": summary, "experiments": pairs, "trials": trials}
     frames = {name: pd.DataFrame(r, columns=list(BY_NAME[name].columns)) for name, r in rows.items()}
