@@ -180,23 +180,20 @@ class _Stages:
         """Probabilities and reasons → who first; writes the lists."""
         from tschurn import segments
 
+        windows = self._windows()
+        profile = windows.profile(windows.newest())
+
         def compute(out: StageFolder) -> None:
-            windows = self._windows()
-            tables = segments.segment(
-                self._per_target("models", c.SCORES), self._per_target("models", c.OUT_OF_TIME),
-                windows.profile(windows.newest()), self.experiment,
-            )  # fmt: skip
+            scores, out_of_time = (self._per_target("models", table) for table in (c.SCORES, c.OUT_OF_TIME))
+            tables = segments.segment(scores, out_of_time, profile, self.experiment)
             for table in (c.PRIORITY, c.THRESHOLD, c.COMPARISON):
                 out.write(table, tables[table.name])
 
         after = ["windows", *(f"models.{t}" for t in self.targets)]
         self._stage("segments", ["segments"], after, {"segments": self._section("segments")}, compute)
-        windows = self._windows()
-        segments.write_lists(
-            self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS),
-            windows.profile(windows.newest()), self.experiment, self.run.folder,
-        )  # fmt: skip
-        _write_predictions(self._per_target("models", c.PREDICTIONS), self.run.folder)
+        priority, reasons = self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS)
+        segments.write_lists(priority, reasons, profile, self.experiment, self.run.folder)
+        StageFolder(self.run.folder).write(c.PREDICTIONS, self._per_target("models", c.PREDICTIONS))
 
     def report(self) -> dict[str, Any]:
         """All tables → index.html and report.json; → the summary."""
@@ -232,12 +229,11 @@ class _Stages:
         compute: Callable[[StageFolder], None], deferred: bool = False,
     ) -> None:  # fmt: skip
         inputs = {**inputs, "source": source_digest(*source, "contracts"), "versions": versions()}
-        label = name
-        self.progress(label, 0, 1)
+        self.progress(name, 0, 1)
         found = self.run.stage(name, inputs, after, compute, deferred=deferred)
         if found is not None:
             self.done[name] = found
-            self.progress(label, 1, 1, "unchanged" if name in self.run.reused else "")
+            self.progress(name, 1, 1, "unchanged" if name in self.run.reused else "")
 
     def _read(self, stage: str, table: c.Table) -> pd.DataFrame:
         return self.done[stage].read(table)
@@ -293,15 +289,6 @@ def _open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
         stage.read_array("history"),
         experiment.windows.observe_days,
     )
-
-
-def _write_predictions(predictions: pd.DataFrame, folder: Path) -> None:
-    import pyarrow.parquet as pq
-
-    from tschurn.runs import writing
-
-    with writing(folder / "predictions.parquet") as beside:
-        pq.write_table(c.PREDICTIONS.check(predictions), beside, compression="zstd")
 
 
 def _train_side_by_side(

@@ -46,10 +46,11 @@ class StageFolder:
         self.path = path
 
     def write(self, table: Table, frame: pd.DataFrame) -> None:
-        """Check a frame against its contract and write it as Parquet."""
+        """Check a frame against its contract and write it as Parquet, whole or not at all."""
         import pyarrow.parquet as pq
 
-        pq.write_table(table.check(frame), self.path / f"{table.name}.parquet", compression="zstd")
+        with writing(self.path / f"{table.name}.parquet") as beside:
+            pq.write_table(table.check(frame), beside, compression="zstd")
 
     def read(self, table: Table) -> pd.DataFrame:
         """A table of this stage as a pandas frame."""

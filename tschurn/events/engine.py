@@ -17,6 +17,8 @@ from ibis.backends.duckdb import Backend
 
 from tschurn.errors import LogError
 
+PARQUET = (".parquet", ".pq")
+
 
 @ibis.udf.scalar.builtin(name="timezone")
 def _local_to_utc(zone: str, local: dt.Timestamp()) -> dt.Timestamp(timezone="UTC"): ...
@@ -43,14 +45,16 @@ def utc_to_local(utc: ir.TimestampValue, zone: str) -> ir.TimestampValue:
     return _utc_to_local(zone, utc)
 
 
-def read_csv(backend: Backend, files: Sequence[Path]) -> ir.Table:
-    """CSV files (gzip too) → a table of text columns."""
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, by its name."""
+    return path.name.lower().endswith(PARQUET)
+
+
+def read(backend: Backend, files: Sequence[Path]) -> ir.Table:
+    """Files of one kind → a table: Parquet with its own types, CSV (gzip too) with text columns."""
+    if is_parquet(files[0]):
+        return backend.read_parquet([str(f) for f in files], union_by_name=True)
     return backend.read_csv([str(f) for f in files], all_varchar=True, header=True, union_by_name=True)
-
-
-def read_parquet(backend: Backend, files: Sequence[Path]) -> ir.Table:
-    """Parquet files → a table with the files' types."""
-    return backend.read_parquet([str(f) for f in files], union_by_name=True)
 
 
 @contextmanager

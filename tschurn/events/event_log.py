@@ -169,8 +169,7 @@ def _first_bad(backend: Backend, source: Source, column: str, role: str) -> tupl
     """→ (file and row, text) of the first value that cannot be read; row 1 is the first after the header."""
     type_ = "timestamp" if role == "time" else "float64"
     for file in source.files:
-        read = engine.read_parquet if file.suffix in (".parquet", ".pq") else engine.read_csv
-        numbered = read(backend, [file]).mutate(row=ibis.row_number() + 1)
+        numbered = engine.read(backend, [file]).mutate(row=ibis.row_number() + 1)
         text = _blank_to_null(numbered[column])
         unreadable = text.notnull() & text.try_cast(type_).isnull()
         first = numbered.filter(unreadable).order_by("row").limit(1).select("row", text=column).execute()
@@ -242,8 +241,7 @@ def _creators(backend: Backend, events: ir.Table, path: str) -> ir.Table:
     if not file.is_file():
         raise LogError(f"{path}: no such file (the list of creators, key `log.creators`)")
     with engine.reading(path):
-        read = engine.read_parquet if file.suffix in (".parquet", ".pq") else engine.read_csv
-        table = read(backend, [file])
+        table = engine.read(backend, [file])
         first = table[table.columns[0]]
         ids = first.try_cast(events.user_id.type())
         return table.select(user_id=ids).filter(ids.notnull()).distinct()

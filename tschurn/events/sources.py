@@ -14,7 +14,6 @@ from tschurn.errors import LogError, did_you_mean
 from tschurn.events import datasets, engine
 
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-_PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,7 @@ def open_source(backend: Backend, log: Log) -> Source:
     if log.dataset:
         return Source(log.dataset, files, datasets.table(backend, log.dataset), Columns(), True, True)
     with engine.reading(log.path):
-        read = engine.read_parquet if _kind(files[0]) == "parquet" else engine.read_csv
-        table = read(backend, files)
+        table = engine.read(backend, files)
     columns = log.columns
     present = list(table.columns)
     optional = {"actor", "value"} - columns.model_fields_set
@@ -77,11 +75,11 @@ def open_source(backend: Backend, log: Log) -> Source:
 
 def _kind(path: Path) -> str | None:
     name = path.name.lower()
-    return "csv" if name.endswith(_CSV) else "parquet" if name.endswith(_PARQUET) else None
+    return "csv" if name.endswith(_CSV) else "parquet" if engine.is_parquet(path) else None
 
 
 def _endings() -> str:
-    return ", ".join((*_CSV, *_PARQUET))
+    return ", ".join((*_CSV, *engine.PARQUET))
 
 
 def _near(path: Path) -> str:

@@ -119,8 +119,7 @@ def _refuse_poor_churn(index: pd.DataFrame, acts, experiment: Experiment) -> Non
     if not acts.active.any():
         raise LogError(
             f"none of the events of [targets.churn] {list(experiment.targets.churn.events)} is an own event of the "
-            "log; "
-            "leave the key out to count every own event, or name events that the users do themselves"
+            "log; leave the key out to count every own event, or name events that the users do themselves"
         )
     for split in ("train", "validation", "calibration", "test"):
         labels = index.loc[index["split"] == split, "churned"]

@@ -6,7 +6,7 @@ Models are chosen on validation only; test is looked at once, after everything i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +85,15 @@ def train(
         model.fit(windows, *blocks.pair(blocks.train), validation)
         validation_ap[name] = average_precision(validation[1], model.log_odds(windows, validation[0]))
         steps.done(f"{name}: AP {validation_ap[name]:.3f} on validation")
-    best_network = _best(validation_ap, candidates, "network")
-    best_baseline = _best(validation_ap, candidates, "baseline")
+    best_network, best_baseline = (
+        _best({name: ap for name, ap in validation_ap.items() if candidates[name].kind == kind})
+        for kind in ("network", "baseline")
+    )
     if "lightgbm_history" in candidates:
         average = Average([candidates[best_network], candidates["lightgbm_history"]])
         candidates["average"] = average
         validation_ap["average"] = average_precision(validation[1], average.log_odds(windows, validation[0]))
-    used = _best_of_all(validation_ap) if experiment.models.use == "auto" else experiment.models.use
+    used = _best(validation_ap) if experiment.models.use == "auto" else experiment.models.use
 
     chosen_and_train = np.sort(np.concatenate([blocks.train, blocks.validation]))
     everything = np.arange(len(windows.index))
@@ -135,9 +137,7 @@ def _networks(
         done=steps.done,
     )  # fmt: skip
     settings = {a: tuned if a == winner["architecture"] else Hyperparameters(a, scalings[a]) for a in ARCHITECTURES}
-    (folder / "hyperparameters.json").write_text(
-        json.dumps({a: json.loads(tuning.describe(h)) for a, h in settings.items()})
-    )
+    (folder / "hyperparameters.json").write_text(json.dumps({a: asdict(h) for a, h in settings.items()}))
     return [Network(a, h, seed, search.epochs) for a, h in settings.items()], rows, trials
 
 
@@ -152,12 +152,7 @@ class _Steps:
         self._progress(self._stage, self._count, self._total, note)
 
 
-def _best(scores: dict[str, float], models: dict[str, Any], kind: str) -> str:
-    names = [name for name in scores if models[name].kind == kind]
-    return max(names, key=lambda name: (np.nan_to_num(scores[name]), name))
-
-
-def _best_of_all(scores: dict[str, float]) -> str:
+def _best(scores: dict[str, float]) -> str:
     return max(scores, key=lambda name: (np.nan_to_num(scores[name]), name))
 
 

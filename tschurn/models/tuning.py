@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +107,6 @@ def sample_of_users(windows: Windows, rows: np.ndarray, share: float, seed: int)
     drawn = random.random(int(users.max()) + 1) < share
     sample = rows[drawn[users[rows]]]
     return sample if len(sample) else rows
-
-
-def describe(hyperparameters: Hyperparameters) -> str:
-    """→ JSON, for the record."""
-    return json.dumps(asdict(hyperparameters), sort_keys=True)
 
 
 def _finite(scores: dict[str, float]) -> dict[str, float]:
