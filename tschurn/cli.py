@@ -16,6 +16,17 @@ from typing import Any
 from tschurn import __version__
 
 _LINE_SECONDS = 10
+# Keys of [simulation] that are options of `tschurn simulate`.
+_SIMULATION = {
+    "creators": "creators on the list (default 750)",
+    "fans": "users who are no creators (default 60000)",
+    "first_day": "such as 2022-11-10, the default",
+    "days": "length of the log (default 139)",
+    "rows": "rows of the raw log (default 5186966)",
+    "churn_rate": "of all closed windows of 7 + 7 days, one a day (default 0.36)",
+    "sticker_rate": "of the same windows (default 0.10)",
+    "seed": "of everything random (default 7)",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,8 +68,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.set_defaults(command=_run)
-    for command in (parser, run):
-        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS if command is run else False,
+    simulate = commands.add_parser(
+        "simulate", help="write the log of a simulated creator platform, and the truth behind it",
+        description="Write the log of a simulated creator platform to DIR: events.parquet, creators.csv, and "
+        "truth.parquet with what only a simulator knows. Without options it has the size and the rates of the "
+        "founding project's log.",
+    )  # fmt: skip
+    simulate.add_argument("folder", metavar="DIR", help="where the files go")
+    simulate.add_argument("--small", action="store_true", help="a small platform, for trying things out")
+    for key, about in _SIMULATION.items():
+        simulate.add_argument(f"--{key.replace('_', '-')}", metavar="N", help=about)
+    simulate.add_argument("--force", action="store_true", help="replace a simulation that is there already")
+    simulate.add_argument("--quiet", action="store_true", help="no progress bars")
+    simulate.set_defaults(command=_simulate)
+    for command in (parser, run, simulate):
+        command.add_argument("--debug", action="store_true", default=False if command is parser else argparse.SUPPRESS,
                              help="show tracebacks")  # fmt: skip
     return parser
 
@@ -74,6 +98,24 @@ def _run(arguments: argparse.Namespace) -> int:
     with _Bars(quiet=arguments.quiet) as bars:
         outcome = pipeline.run(experiment, folder, bars)
     _tell(outcome)
+    return 0
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from tschurn import config, simulator
+
+    given = {key: value for key in _SIMULATION if (value := getattr(arguments, key)) is not None}
+    settings = config.simulation((config.SMALL_SIMULATION if arguments.small else {}) | given)
+    folder = Path(arguments.folder)
+    with _Bars(quiet=arguments.quiet) as bars:
+        made = simulator.simulate(settings, folder, force=arguments.force, progress=bars)
+    print(f"log       {folder / simulator.EVENTS_FILE}  {made.rows:,} rows")
+    print(f"creators  {folder / simulator.CREATORS_FILE}  {made.creators:,}")
+    print(f"truth     {folder / simulator.TRUTH_FILE}")
+    print(
+        f"  {made.windows:,} windows of 7 + 7 days, one a day: churn rate {made.churn_rate:.3f}, "
+        f"sticker rate {made.sticker_rate:.3f}"
+    )
     return 0
 
 

@@ -45,7 +45,7 @@ class Log(Section):
     """[log]: where the event log is and how to read it."""
 
     path: str | None = None
-    dataset: Literal["complete_journey"] | None = None
+    dataset: Literal["complete_journey", "creator_platform"] | None = None
     timezone: str = "UTC"
     naive_time: Literal["local", "utc"] = "local"
     columns: Columns = Columns()
@@ -73,6 +73,26 @@ class Log(Section):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+
+class Simulation(Section):
+    """[simulation]: the size and rates of the simulated creator platform (`dataset = "creator_platform"`).
+
+    creators: on the list, a few of whom never act. rows: of the raw log, all counted. churn_rate,
+    sticker_rate: of all closed windows of 7 + 7 days, one a day. The defaults are the founding project's.
+    """
+
+    creators: Annotated[int, Field(ge=20, le=20_000)] = 750
+    fans: Annotated[int, Field(ge=100, le=10_000_000)] = 60_000
+    first_day: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))] = date(2022, 11, 10)
+    days: Annotated[int, Field(ge=42, le=1_000)] = 139
+    rows: Annotated[int, Field(ge=1_000, le=500_000_000)] = 5_186_966
+    churn_rate: Annotated[float, Field(gt=0, lt=1)] = 0.36
+    sticker_rate: Annotated[float, Field(gt=0, lt=1)] = 0.10
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+
+
+SMALL_SIMULATION = {"creators": 300, "fans": 6_000, "rows": 700_000}
 
 
 class WindowShape(Section):
@@ -187,6 +207,16 @@ class Experiment(Section):
     explain: Explain = Explain()
     segments: SegmentRule = SegmentRule()
     run: RunOptions = RunOptions()
+    simulation: Simulation = Simulation()
+
+    @model_validator(mode="after")
+    def _simulated(self) -> Experiment:
+        if self.log.dataset == "creator_platform":
+            if self.log.creators or self.log.columns != Columns():
+                raise ValueError('`dataset = "creator_platform"` brings its own columns and its list of creators')
+        elif "simulation" in self.model_fields_set:
+            raise ValueError('[simulation] is for `dataset = "creator_platform"` under [log] only')
+        return self
 
 
 # Keys of the file format whose capability is still to come: refused by name, never ignored.
@@ -229,6 +259,15 @@ def parse(raw: dict[str, Any], source: str) -> Experiment:
         return Experiment.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_sentence(error)}") from None
+
+
+def simulation(values: dict[str, Any]) -> Simulation:
+    """Arguments of the command line by key of [simulation], as text → Simulation. Raises ConfigError."""
+    try:
+        return Simulation.model_validate(values)
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        raise ConfigError(_sentence(error).replace(f"key `{key}`", f"--{key.replace('_', '-')}")) from None
 
 
 def _sentence(error: ValidationError) -> str:

@@ -38,6 +38,10 @@ class TooShortError(UserError):
     """The log is well formed but too short, or its targets too poor, for what was asked."""
 
 
+class SimulationError(UserError):
+    """The simulated platform cannot have the size or the rates that were asked for, or would overwrite a log."""
+
+
 class RunFolderError(UserError):
     """The run folder cannot be used: another run is in it, or its contents are damaged."""
 

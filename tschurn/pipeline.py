@@ -2,6 +2,9 @@
 
     log → exploration → windows → models.<target> → explain.<target> → segments → report
 
+A simulated log has a stage before these (simulation) and one that marks them by what only a simulator
+knows (truth).
+
 Each stage takes tables of the stages before it and leaves its own in the run folder; a stage whose
 inputs have not changed is not run again.
 """
@@ -24,6 +27,7 @@ from tschurn.errors import TschurnError
 from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from tschurn.features.windows import WindowSet
@@ -38,6 +42,8 @@ _PER_TARGET = (
     c.TARGET_SUMMARY,
 )
 _EXPLANATIONS = (c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.REASONS)
+_PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
+_JUDGED = 3_000  # test windows at most
 
 
 @dataclass
@@ -56,15 +62,20 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
     """
     from tschurn import events
 
-    files = events.input_files(experiment)
+    simulated = experiment.log.dataset == "creator_platform"
+    files = [] if simulated else events.input_files(experiment)
     with Run(folder) as run_folder:
         stages = _Stages(experiment, run_folder, progress)
+        if simulated:
+            stages.simulation()
         stages.log(fingerprint(files))
         stages.exploration()
         stages.windows()
         stages.models()
         stages.explanations()
         stages.segments()
+        if simulated:
+            stages.truth()
         summary = stages.report()
         run_folder.write_manifest(experiment.model_dump(mode="json", by_alias=True), {"data": stages.files})
         return Outcome(folder, summary, run_folder.reused)
@@ -82,18 +93,33 @@ class _Stages:
         self.notes: list[str] = []
         self.files: list[dict[str, Any]] = []
 
+    def simulation(self) -> None:
+        """Sizes and rates → a raw log, its creators, and the truth; the stages after it read that log."""
+        from tschurn import simulator
+
+        settings = self.experiment.simulation
+
+        def compute(out: StageFolder) -> None:
+            simulator.simulate(settings, out.path, ahead=self.experiment.windows.outcome_days, progress=self.progress)
+
+        inputs = {"simulation": self._section("simulation"), "outcome_days": self.experiment.windows.outcome_days}
+        self._stage("simulation", [f"simulator/{module}" for module in simulator.MAKE], [], inputs, compute)
+
     def log(self, files: list[dict[str, Any]]) -> None:
         """Raw log → EVENT_LOG; `files` are fingerprints of what it is read from."""
         from tschurn import events
 
         self.files = files
+        simulation = self.done.get("simulation")
+        experiment = self.experiment if simulation is None else _reading(self.experiment, simulation.path)
 
         def compute(out: StageFolder) -> None:
-            tables = events.read_log(self.experiment, out.path / f"{c.EVENT_LOG.name}.parquet")
+            tables = events.read_log(experiment, out.path / f"{c.EVENT_LOG.name}.parquet")
             for table in (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES):
                 out.write(table, tables[table.name])
 
-        self._stage("log", ["events"], [], {"files": files, "log": self._section("log")}, compute)
+        after = [] if simulation is None else ["simulation"]
+        self._stage("log", ["events"], after, {"files": files, "log": self._section("log")}, compute)
 
     def exploration(self) -> None:
         """EVENT_LOG → what the data looks like."""
@@ -161,7 +187,7 @@ class _Stages:
                 tables = explain.explain(
                     windows, models.read(c.LOG_ODDS), target=target, label=c.LABELS[target], used=chosen["used"],
                     best_network=chosen["best_network"], direct=self._direct(target, windows),
-                    score_rows=windows.newest(), experiment=self.experiment, collinearity=collinearity,
+                    score_rows=self._explained_windows(windows), experiment=self.experiment, collinearity=collinearity,
                     progress=lambda _, *how_far: self.progress(f"explain.{target}", *how_far),
                 )  # fmt: skip
                 collinearity = tables[c.COLLINEARITY.name]
@@ -191,9 +217,33 @@ class _Stages:
 
         after = ["windows", *(f"models.{t}" for t in self.targets)]
         self._stage("segments", ["segments"], after, {"segments": self._section("segments")}, compute)
-        priority, reasons = self._read("segments", c.PRIORITY), self._per_target("explain", c.REASONS)
-        segments.write_lists(priority, reasons, profile, self.experiment, self.run.folder)
+        priority = self._read("segments", c.PRIORITY)
+        segments.write_lists(priority, self._reasons_of_list(), profile, self.experiment, self.run.folder)
         StageFolder(self.run.folder).write(c.PREDICTIONS, self._per_target("models", c.PREDICTIONS))
+
+    def truth(self) -> None:
+        """The run's results → how they stand against what only the simulator knows."""
+        from tschurn import events, simulator
+
+        def compute(out: StageFolder) -> None:
+            windows = self._windows()
+            known = simulator.read_truth(self.done["simulation"].path)
+            tables = {table.name: self._per_target("models", table) for table in (c.PREDICTIONS, c.TARGET_SUMMARY)}
+            explained = (c.SELECTION, c.IMPORTANCE, c.SURROGATES, c.REASONS)
+            tables |= {table.name: self._per_target("explain", table) for table in explained}
+            figures = simulator.judge(
+                known, windows, judged=self._judged(windows), flat_columns=self._explained_columns(),
+                collinearity=self._read(f"explain.{self.targets[0]}", c.COLLINEARITY), **tables,
+            )  # fmt: skip
+            out.write(c.TRUTH_FIGURES, figures)
+            event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
+            portrait = simulator.portray(event_log, self.experiment.log.timezone, known)
+            for table in _PORTRAIT:
+                out.write(table, portrait[table.name])
+
+        after = ["simulation", "log", "windows", *(f"{s}.{t}" for s in ("models", "explain") for t in self.targets)]
+        sources = [f"simulator/{module}" for module in simulator.JUDGE]
+        self._stage("truth", sources, after, {"seed": self._seed}, compute)
 
     def report(self) -> dict[str, Any]:
         """All tables → index.html and report.json; → the summary."""
@@ -209,6 +259,9 @@ class _Stages:
             tables |= {table.name: self._read(stage, table) for table in names}
         tables |= {table.name: self._per_target("models", table) for table in _PER_TARGET}
         tables |= {table.name: self._per_target("explain", table) for table in _EXPLANATIONS}
+        tables[c.REASONS.name] = self._reasons_of_list()
+        if "truth" in self.done:
+            tables |= {table.name: self._read("truth", table) for table in (c.TRUTH_FIGURES, *_PORTRAIT)}
         tables[c.COLLINEARITY.name] = self._read(f"explain.{self.targets[0]}", c.COLLINEARITY)
         tables[c.FLAT_COLUMNS.name] = self._explained_columns()
         manifest = {"versions": versions(), "commit": commit(), "data": self.files}
@@ -261,6 +314,27 @@ class _Stages:
 
         return models.direct_explainer(self.done[f"models.{target}"].path / "evaluated", windows)
 
+    def _reasons_of_list(self) -> pd.DataFrame:
+        """REASONS of the windows that the list is made of; a simulated log has reasons of others as well."""
+        reasons = self._per_target("explain", c.REASONS)
+        return reasons[reasons["anchor_day"] == self._read("segments", c.PRIORITY)["anchor_day"].max()]
+
+    def _explained_windows(self, windows: WindowSet) -> np.ndarray:
+        """Positions of the windows to give reasons for: those of the list, and those to be judged by the truth."""
+        import numpy as np
+
+        return (
+            windows.newest() if "simulation" not in self.done else np.union1d(windows.newest(), self._judged(windows))
+        )
+
+    def _judged(self, windows: WindowSet) -> np.ndarray:
+        """Positions of the test windows whose reasons are judged: a sample where there are many."""
+        import numpy as np
+
+        test = windows.rows("test")
+        random = np.random.default_rng([self._seed, 8])
+        return test if len(test) <= _JUDGED else np.sort(random.choice(test, _JUDGED, replace=False))
+
     def _windows(self) -> WindowSet:
         return _open_windows(self.done["windows"], self.experiment)
 
@@ -277,6 +351,15 @@ def _targets(windows: pd.DataFrame, experiment: Experiment) -> tuple[list[str], 
     if (learned.groupby("split")["sticker"].nunique() < 2).any():
         return ["churn"], [*notes, "sticker_one_class"]
     return ["churn", "sticker"], notes
+
+
+def _reading(experiment: Experiment, folder: Path) -> Experiment:
+    """The experiment with the files of its simulated log in place of the dataset's name."""
+    from tschurn import simulator
+
+    files = {"path": str(folder / simulator.EVENTS_FILE), "creators": str(folder / simulator.CREATORS_FILE)}
+    log = experiment.log.model_copy(update={"dataset": None, **files})
+    return experiment.model_copy(update={"log": log})
 
 
 def _open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:

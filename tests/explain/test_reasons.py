@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tschurn.contracts import REASONS
 from tschurn.explain.reasons import for_people, reasons
+
+
+def windows_of(ids: np.ndarray | list) -> pd.DataFrame:
+    days = pd.Series([date(2024, 1, 7)] * len(ids), dtype=object)
+    return pd.DataFrame({"user_id": ids, "anchor_day": days})
 
 
 def columns_of(features: list[str]) -> pd.DataFrame:
@@ -40,7 +47,7 @@ def test_same_as_user_by_user(top: int) -> None:
     contributions, matrix = rng.normal(size=(40, 12)).round(1), rng.normal(size=(40, 12))
     contributions[7] = -1
     contributions[8] = 0
-    table = reasons(contributions, matrix, columns_of(features), np.arange(40) + 100, np.zeros(12), top)
+    table = reasons(contributions, matrix, columns_of(features), windows_of(np.arange(40) + 100), np.zeros(12), top)
     expected = plain_reasons(contributions, features, top)
     names = columns_of(features)["column"]
     found = list(zip(table["user_id"] - 100, table["column"], table["rank"], strict=True))
@@ -53,7 +60,7 @@ def test_same_as_user_by_user(top: int) -> None:
 
 def test_sentences_fit_the_target() -> None:
     columns = columns_of(["recency"]).assign(label_en="Days since last own act", label_ko="마지막 본인 활동 후 경과일")
-    given = np.array([[0.7]]), np.array([[5.0]]), columns, pd.Series(["kim"]), np.array([1.234])
+    given = np.array([[0.7]]), np.array([[5.0]]), columns, windows_of(["kim"]), np.array([1.234])
     churn = reasons(*given, target="churn").iloc[0]
     assert churn["sentence_en"] == "Days since last own act: 5 (average 1.2), raises the risk of going quiet"
     assert churn["sentence_ko"] == "마지막 본인 활동 후 경과일: 5 (평균 1.2), 이탈 위험을 높임"
@@ -79,6 +86,6 @@ def test_numbers_for_people(number: float, text: str) -> None:
 @pytest.mark.parametrize("ids", [np.arange(4), np.array(list("abcd"))])
 def test_nobody_or_nothing(shape: tuple[int, int], ids: np.ndarray) -> None:
     zeros, columns = np.zeros(shape), columns_of(["a", "b", "c"][: shape[1]])
-    table = reasons(zeros, zeros, columns, ids[: shape[0]], np.zeros(shape[1]))
+    table = reasons(zeros, zeros, columns, windows_of(ids[: shape[0]]), np.zeros(shape[1]))
     assert len(table) == 0
     REASONS.check(table.assign(target="churn"))

@@ -275,10 +275,10 @@ def _reasons(
     from tschurn.explain.reasons import reasons
 
     typical = one.values(source.some(train, CORRELATION_ROWS)).mean(axis=0, dtype=float)
-    ids = source.windows.index["user_id"]
+    whose = source.windows.index[["user_id", "anchor_day"]]
     parts = []
     for start in range(0, max(len(score_rows), 1), BLOCK):
         rows = score_rows[start : start + BLOCK]
         matrix, contributions = one.values(rows), one.contributions(rows)
-        parts.append(reasons(contributions, matrix, one.columns, ids.iloc[rows], typical, target=target))
+        parts.append(reasons(contributions, matrix, one.columns, whose.iloc[rows], typical, target=target))
     return pd.concat(parts, ignore_index=True)

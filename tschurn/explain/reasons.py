@@ -19,24 +19,25 @@ def reasons(
     contributions: np.ndarray,
     matrix: np.ndarray,
     columns: pd.DataFrame,
-    user_ids: pd.Series | np.ndarray,
+    whose: pd.DataFrame,
     typical: np.ndarray,
     top: int = 3,
     *,
     target: Target = "churn",
 ) -> pd.DataFrame:
-    """SHAP values [n × p] in log-odds, values [n × p], FLAT_COLUMNS [p], ids [n], average values [p] → REASONS.
+    """SHAP values [n × p] in log-odds, values [n × p], FLAT_COLUMNS [p], windows [n], average values [p] → REASONS.
 
-    Without the `target` column. For each user the (up to) `top` columns that push most towards the
-    target, largest first, and of the columns of one feature (its days) only the strongest: three
-    days of one habit are one reason. A user whom nothing pushes has no row. Users in the order given.
+    Without the `target` column. whose: user_id and anchor_day of the windows. For each of them the (up
+    to) `top` columns that push most towards the target, largest first, and of the columns of one
+    feature (its days) only the strongest: three days of one habit are one reason. A window that
+    nothing pushes has no row. Windows in the order given.
     """
     who, column, rank = _strongest(np.asarray(contributions, dtype=np.float64), columns["feature"], top)
     values = np.asarray(matrix, dtype=np.float64)[who, column]
     typical = np.asarray(typical, dtype=np.float64)[column]
     table = pd.DataFrame(
         {
-            "user_id": pd.Series(user_ids).reset_index(drop=True).iloc[who].reset_index(drop=True),
+            **{key: whose[key].iloc[who].reset_index(drop=True) for key in ("user_id", "anchor_day")},
             "rank": rank.astype(np.int32),
             "column": columns["column"].iloc[column].reset_index(drop=True),
             "value": values,

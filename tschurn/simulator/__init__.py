@@ -1,0 +1,124 @@
+"""sizes and rates → a creator platform: its raw log, its list of creators, and the truth behind it.
+
+    population (who) → behaviour (who acts when, and why) → truth (how likely it was)
+                                                          → counts, rows (what is logged)
+    judgement: a run's results marked by the truth      portrait: what the simulated log looks like
+
+Nothing of it is data of a real platform. The world is that of the founding project: creators with rooms
+of their own, fans who visit them, paid stickers; the laws, the causes and all numbers are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tschurn.contracts import TRUTH, Progress, silent
+from tschurn.errors import SimulationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tschurn.config import Simulation
+
+EVENTS_FILE, CREATORS_FILE, TRUTH_FILE = "events.parquet", "creators.csv", f"{TRUTH.name}.parquet"
+AHEAD = 7  # days of outcome that the truth is about, unless said otherwise
+STEPS = 6
+# The modules that make a simulated log, and those that look at what came of it.
+MAKE = ("__init__", "causes", "population", "behaviour", "truth", "rates", "counts", "rows")
+JUDGE = ("causes", "judgement", "portrait")
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What came out: rows of the raw log, creators on the list, and of the closed windows of 7 + 7 days, one
+    a day: how many there are, and their churn and sticker rates."""
+
+    rows: int
+    creators: int
+    windows: int
+    churn_rate: float
+    sticker_rate: float
+
+
+def simulate(
+    settings: Simulation, folder: Path, *, ahead: int = AHEAD, force: bool = False, progress: Progress = silent
+) -> Simulated:
+    """settings → EVENTS_FILE (the raw log), CREATORS_FILE and TRUTH_FILE (TRUTH) in `folder`; same seed, same bytes.
+
+    ahead: the days of outcome that p_churn_true and p_sticker_true look at. Raises SimulationError for
+    sizes and rates that do not go together, and when a file is there already, unless `force`.
+    """
+    refuse_to_overwrite(folder, force)
+
+    import numpy as np
+    import pyarrow.parquet as pq
+    from scipy import stats
+
+    from tschurn.runs import writing
+    from tschurn.simulator import behaviour, counts, population, rates, rows, truth
+
+    progress("simulation", 0, STEPS, "people and rates")
+    world = behaviour.World(population.people(settings), population.calendar(settings, ahead), intercept=0.0)
+    uniforms = behaviour.draws(settings.seed, population.BURN_IN + settings.days, settings.creators)
+    world = rates.with_churn_rate(world, uniforms, settings)
+    life = behaviour.live(world, uniforms)
+    chances = np.random.default_rng([settings.seed, 7]).random((settings.days, settings.creators))
+    factor = rates.with_sticker_rate(world, life, chances, settings)
+    stickers = stats.poisson.ppf(chances, factor * rates.sticker_rates(world, life)).astype(int)
+
+    progress("simulation", 1, STEPS, "what happens")
+    days = counts.logged_days(world, life, stickers)
+    counted = counts.counts(world, days, settings)
+    progress("simulation", 2, STEPS, "rows")
+    log = rows.raw_log(world, days, counted, settings)
+    progress("simulation", 3, STEPS, "truth")
+
+    def within(_: str, done: float, total: float, note: str = "") -> None:
+        progress("simulation", 3 + 2 * done / (total + 1), STEPS, note)
+
+    known = truth.table(world, life, uniforms, factor, settings, ahead, within)
+    progress("simulation", 5, STEPS, "writing")
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder / TRUTH_FILE) as beside:
+        pq.write_table(TRUTH.check(known), beside, compression="zstd")
+    with writing(folder / CREATORS_FILE) as beside:
+        beside.write_text("creator_id\n" + "".join(f"{u}\n" for u in sorted(world.people.user_id)), encoding="utf-8")
+    with writing(folder / EVENTS_FILE) as beside:
+        pq.write_table(log, beside, compression="zstd")
+    progress("simulation", STEPS, STEPS)
+    eligible, churned, got = rates.windows(life.acted[population.BURN_IN :], stickers > 0)
+    return Simulated(
+        len(log), settings.creators, int(eligible.sum()), float(churned[eligible].mean()), float(got[eligible].mean())
+    )
+
+
+def refuse_to_overwrite(folder: Path, force: bool) -> None:
+    """Raise SimulationError when a simulation, or anything under its file names, is in the folder."""
+    if folder.exists() and not folder.is_dir():
+        raise SimulationError(f"{folder}: is a file; expected a folder for the simulated log")
+    there = [name for name in (EVENTS_FILE, CREATORS_FILE, TRUTH_FILE) if (folder / name).exists()]
+    if there and not force:
+        raise SimulationError(f"{folder / there[0]}: is there already; give another folder, or --force to replace it")
+
+
+def read_truth(folder: Path) -> pd.DataFrame:
+    """TRUTH of a simulation that `simulate` wrote."""
+    import pandas as pd
+
+    return pd.read_parquet(folder / TRUTH_FILE)
+
+
+def judge(*args: Any, **tables: Any) -> pd.DataFrame:
+    """judgement.judge: TRUTH and a run's tables → TRUTH_FIGURES."""
+    from tschurn.simulator import judgement
+
+    return judgement.judge(*args, **tables)
+
+
+def portray(*args: Any) -> dict[str, pd.DataFrame]:
+    """portrait.portrait: EVENT_LOG, time zone and TRUTH → WEEKLY_RHYTHM, USER_ACTIVITY, ENGAGEMENT_PATHS by name."""
+    from tschurn.simulator import portrait
+
+    return portrait.portrait(*args)
