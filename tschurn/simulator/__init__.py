@@ -53,10 +53,9 @@ def simulate(
     refuse_to_overwrite(folder, force)
 
     import numpy as np
-    import pyarrow.parquet as pq
     from scipy import stats
 
-    from tschurn.runs import writing
+    from tschurn.runs import write_parquet, writing
     from tschurn.simulator import behaviour, counts, population, rates, rows, truth
 
     progress("simulation", 0, STEPS, "people and rates")
@@ -81,12 +80,10 @@ def simulate(
     known = truth.table(world, life, uniforms, factor, settings, ahead, within)
     progress("simulation", 5, STEPS, "writing")
     folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder / TRUTH_FILE) as beside:
-        pq.write_table(TRUTH.check(known), beside, compression="zstd")
+    write_parquet(folder / TRUTH_FILE, TRUTH.check(known))
     with writing(folder / CREATORS_FILE) as beside:
         beside.write_text("creator_id\n" + "".join(f"{u}\n" for u in sorted(world.people.user_id)), encoding="utf-8")
-    with writing(folder / EVENTS_FILE) as beside:
-        pq.write_table(log, beside, compression="zstd")
+    write_parquet(folder / EVENTS_FILE, log)
     progress("simulation", STEPS, STEPS)
     eligible, churned, got = rates.windows(life.acted[population.BURN_IN :], stickers > 0)
     return Simulated(

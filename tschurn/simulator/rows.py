@@ -207,7 +207,7 @@ def _table(rows: Rows, settings: Simulation) -> pa.Table:
             "user_id": pa.array(rows.room, mask=rows.room == 0),
             "actor_id": pa.array(rows.actor),
             "timestamp": stamps.cast(pa.timestamp("ms", tz="UTC")),
-            "event": pa.DictionaryArray.from_arrays(pa.array(rows.event), pa.array(EVENTS)),
+            "event": pa.array(EVENTS).take(pa.array(rows.event)),
             "value": pa.array(rows.amount),
         }
     )
