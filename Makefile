@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint clean
+.PHONY: help setup experiment test lint bench bench-truth clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,11 @@ test: $(READY)  ## run all tests
 
 lint: $(READY)  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bench: bench-truth  ## run all benchmarks; figures in benchmarks/RESULTS.md
+
+bench-truth: $(READY)  ## mark the explanations by the truth of the simulated platform, at full size
+	@$(BIN)/python benchmarks/truth.py
 
 clean:  ## remove the virtual environment and all reports
 	rm -rf $(VENV) && find reports -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

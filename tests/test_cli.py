@@ -79,6 +79,46 @@ def test_a_run_name_that_is_a_path(tschurn: Call, write_experiment: Write, log_f
     refused(tschurn("run", write_experiment(log_frame), "--run", "../elsewhere"), "--run", "plain folder name")
 
 
+TINY = ("--creators", 60, "--fans", 500, "--rows", 120_000, "--days", 60)
+
+
+def test_simulate_writes_a_log_once(tschurn: Call, tmp_path: Path) -> None:
+    code, out, err = tschurn("simulate", tmp_path / "platform", *TINY)
+    assert code == 0 and "120,000 rows" in out and "churn rate 0.36" in out, err
+    before = {f.name: f.read_bytes() for f in (tmp_path / "platform").iterdir()}
+    assert set(before) == {"events.parquet", "creators.csv", "truth.parquet"}
+    refused(
+        tschurn("simulate", tmp_path / "platform", *TINY, "--seed", 8), "events.parquet", "there already", "--force"
+    )
+    assert before == {f.name: f.read_bytes() for f in (tmp_path / "platform").iterdir()}
+    assert tschurn("simulate", tmp_path / "platform", *TINY, "--seed", 8, "--force")[0] == 0
+    assert before["events.parquet"] != (tmp_path / "platform" / "events.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--creators", "many"), "--creators"),
+        (("--creators", 5), "--creators"),
+        (("--days", 20), "--days"),
+        (("--churn-rate", 1.5), "--churn-rate"),
+        (("--churn-rate", 0.001), "churn_rate"),
+        (("--sticker-rate", 0.999), "sticker_rate"),
+        (("--rows", 20_000), "rows = 20,000 is too few"),
+        (("--first-day", "yesterday"), "--first-day"),
+        (("--seed", -1), "--seed"),
+    ],
+)
+def test_a_platform_that_cannot_be(tschurn: Call, tmp_path: Path, options: tuple, told: str) -> None:
+    refused(tschurn("simulate", tmp_path / "platform", *TINY, "--quiet", *options), told)
+    assert not (tmp_path / "platform").exists()
+
+
+def test_simulating_into_a_file(tschurn: Call, tmp_path: Path) -> None:
+    (tmp_path / "platform").touch()
+    refused(tschurn("simulate", tmp_path / "platform", *TINY), "platform", "is a file")
+
+
 def test_debug_shows_the_traceback(tschurn: Call) -> None:
     with pytest.raises(Exception, match="no such experiment file"):
         tschurn("run", "nowhere.toml", "--debug")

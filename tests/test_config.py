@@ -44,6 +44,7 @@ def test_defaults_work() -> None:
         ({"contacts": {"path": "c.csv"}}, ["`contacts`", "not in this version"]),
         ({"segments": {"threshold": "capacity"}}, ["[segments]", "`capacity`"]),
         ({"experiment": {"name": "../out"}}, ["`experiment.name`"]),
+        ({"simulation": {"creators": 100}}, ["[simulation]", "creator_platform"]),
         ({"targets": {"sticker": {"events": []}}}, ["`targets.sticker.events`"]),
     ],
 )
@@ -54,6 +55,21 @@ def test_a_mistake_is_one_sentence_that_names_the_key(sections: dict, told: list
     assert message.startswith("my.toml: ") and "\n" not in message
     for part in told:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"simulation": {"creators": 5}}, "`simulation.creators`"),
+        ({"simulation": {"creator": 50}}, "did you mean `creators`?"),
+        ({"log": {"creators": "mine.csv"}}, "brings its own"),
+    ],
+)
+def test_mistakes_about_a_simulated_log(sections: dict, told: str) -> None:
+    raw = {"experiment": {"name": "x"}, "log": {"dataset": "creator_platform"} | sections.pop("log", {}), **sections}
+    with pytest.raises(ConfigError) as caught:
+        config.parse(raw, "my.toml")
+    assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"[experiment\n", b"a = \xff", b"\x00\x01"])

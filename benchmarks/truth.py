@@ -1,0 +1,62 @@
+"""Runs the simulated creator platform at full size and prints how its results stand against the truth.
+
+    python benchmarks/truth.py [experiment file ...]
+
+The figures are those of the stage `truth` of each run (see tschurn/simulator/judgement.py); stages that
+stand in the run folder and are unchanged are used as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from tschurn import config, pipeline
+
+EXPERIMENTS = ("experiments/creator_platform_time.toml", "experiments/creator_platform.toml")
+GROUPS = ("collinear", "selected", "direction_right", "precision_at_3", "precision_chance", "precision_recency",
+          "precision_same", "precision_change", "cause_share")  # fmt: skip
+
+
+def main(files: list[str]) -> None:
+    """Run each experiment file and print its tables."""
+    for file in files or list(EXPERIMENTS):
+        experiment = config.load(file)
+        folder = Path("reports") / experiment.experiment.name / "latest"
+        summary = pipeline.run(experiment, folder, _line).summary
+        figures = pd.read_parquet(folder / "stages" / "truth" / "truth_figures.parquet")
+        seconds = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["seconds"]
+        print(f"\n## {experiment.experiment.name}\n")
+        print(f"{summary['rows']:,} rows, windows {summary['windows']}; simulated in {seconds['simulation']:.1f} s")
+        for target, about in summary["targets"].items():
+            explained = summary["explanations"].get(target, [{}])[0].get("model")
+            print(f"{target}: used {about.get('used')}, explained {explained}")
+        _print(figures)
+
+
+def _print(figures: pd.DataFrame) -> None:
+    with pd.option_context("display.width", 160, "display.max_rows", None, "display.float_format", "{:.3f}".format):
+        of_all = figures[(figures["about"] == "") & ~figures["figure"].isin(GROUPS)]
+        print("\n" + of_all.pivot(index="figure", columns="target", values="value").to_string())
+        grouped = figures[figures["figure"].isin(GROUPS)]
+        wide = grouped.assign(text=[_text(row) for row in grouped.itertuples()])
+        print("\n" + wide.pivot(index="about", columns="figure", values="text").fillna("").to_string())
+
+
+def _text(row: object) -> str:
+    if pd.isna(row.value):
+        return f"- ({row.n})"
+    interval = "" if pd.isna(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"
+    return f"{row.value:.2f}{interval} ({row.n})"
+
+
+def _line(stage: str, done: float, total: float, note: str = "") -> None:
+    if done >= total:
+        print(f"{stage:<16} {note or 'done'}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
