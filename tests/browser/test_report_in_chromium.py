@@ -40,7 +40,7 @@ def complaints(console: str) -> list[str]:
 @pytest.fixture(scope="module", params=["en", "ko"])
 def report(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"report_{request.param}")
-    build(made["tables"](), [], made["experiment"](request.param), made["manifest"](), folder)
+    build(made["tables"](), [], made["experiment"](request.param, simulated=True), made["manifest"](), folder)
     dom, console = opened(folder / "index.html", tmp_path_factory.mktemp("profile"))
     return folder, dom, console
 

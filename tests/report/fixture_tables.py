@@ -25,11 +25,14 @@ BY_NAME = {t.name: t for t in vars(contracts).values() if isinstance(t, contract
 USERS = 600
 
 
-def experiment(language: str = "en", sticker: bool = True, **sections: dict) -> config.Experiment:
-    """The experiment of these tables."""
+def experiment(
+    language: str = "en", sticker: bool = True, simulated: bool = False, **sections: dict
+) -> config.Experiment:
+    """The experiment of these tables; whether their log counts as simulated."""
+    source = {"dataset": "creator_platform"} if simulated else {"path": "/somewhere/private/events.parquet"}
     raw = {
         "experiment": {"name": "made up", "language": language},
-        "log": {"path": "/somewhere/private/events.parquet", "timezone": "Asia/Seoul"},
+        "log": source | {"timezone": "Asia/Seoul"},
         "targets": {"churn": {}} | ({"sticker": {"events": ["gift", HOSTILE[0]]}} if sticker else {}),
     }
     return config.parse(raw | sections, "fixture")
@@ -50,6 +53,7 @@ def tables(sticker: bool = True, users: int = USERS) -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(7)
     found = _log(rng) | _exploration(rng) | _features(rng, users, sticker)
     found |= _models(rng, targets) | _explain(rng, targets) | _segments(rng, users, sticker, targets)
+    found |= _simulated(targets)
     for name, frame in found.items():
         BY_NAME[name].check(frame)
     return found
@@ -267,8 +271,9 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
     rule = [("quantile", 0.1, threshold, "out_of_time", 1200, 0.5, *counts)]
     en = f"last own event 5 days ago, 1.2 as a rule {HOSTILE[1]}"
     ko = "마지막 활동이 5일 전 (보통 1.2일)"
+    newest = frame["anchor_day"].iloc[0]
     reasons = [
-        (target, user, r, "recency_days", 5.0, 1.2, 0.8 / r, f"{r}: {en}", f"{r}: {ko}")
+        (target, user, newest, r, "recency_days", 5.0, 1.2, 0.8 / r, f"{r}: {en}", f"{r}: {ko}")
         for target in targets
         for user in frame["user_id"].head(200)
         for r in (1, 2, 3)
@@ -302,3 +307,77 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
         "reasons": pd.DataFrame(reasons, columns=list(contracts.REASONS.columns)),
         "comparison": pd.DataFrame(compared, columns=list(contracts.COMPARISON.columns)),
     }
+
+
+CAUSES = (
+    *("supporters_quiet", "unanswered_posts", "falling_reach", "burnout", "price_change"),
+    *("seasonal_leave", "chance"),
+)
+
+
+def _simulated(targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """What only a simulated log has; tables() holds it always, as the report must look at it only for one."""
+    rng = np.random.default_rng(11)
+    hours = pd.MultiIndex.from_product([range(7), range(24), ("own", "received")], names=["weekday", "hour", "side"])
+    rhythm = hours.to_frame(index=False)
+    wave = 1.2 + np.sin((rhythm["hour"] - 15) / 24 * 2 * np.pi) + 0.3 * (rhythm["weekday"] >= 5)
+    rhythm["rows"] = (wave * np.where(rhythm["side"] == "own", 900, 4000)).astype("int64")
+    activity = pd.DataFrame({"user_id": [f"user-{u}" for u in range(USERS)]})
+    activity["own_rows"] = (40 * rng.pareto(1.1, USERS)).astype("int64")
+    activity["received_rows"] = (200 * rng.pareto(0.9, USERS)).astype("int64")
+    activity["active_days"] = rng.integers(0, DAYS, USERS)
+    paths = []
+    for place in range(10):
+        walk = np.cumsum(rng.normal(0, 0.35, DAYS)) - 0.01 * place * np.arange(DAYS) + 2
+        active = rng.random(DAYS) < 1 / (1 + np.exp(-walk))
+        cause = np.full(DAYS, None, dtype=object)
+        cause[walk < 1] = CAUSES[place % len(CAUSES)]
+        cause[(walk < -1) & (place % 3 == 0)] = CAUSES[(place + 3) % len(CAUSES)]
+        user = HOSTILE[0] if place == 1 else LONG if place == 2 else f"user-{place}"
+        days = [FIRST + timedelta(days=i) for i in range(DAYS)]
+        part = {"user_id": user, "day": days, "engagement": walk, "active": active, "cause": cause}
+        paths.append(pd.DataFrame(part))
+    return {
+        "truth_figures": truth_figures(targets),
+        "weekly_rhythm": rhythm.astype({"weekday": "int32", "hour": "int32"}),
+        "user_activity": activity,
+        "engagement_paths": pd.concat(paths, ignore_index=True),
+    }
+
+
+def truth_figures(targets: tuple[str, ...] = ("churn", "sticker"), precision: float = 0.83) -> pd.DataFrame:
+    """TRUTH_FIGURES with this precision@3 over all causes."""
+    rows: list[tuple] = []
+    for target, base, ceiling, used in (("churn", 0.34, 0.81, 0.73), ("sticker", 0.12, 0.44, 0.40)):
+        share = (used - base) / (ceiling - base)
+        values = {"base_rate": base, "ap_ceiling": ceiling, "ap_used": used, "ap_share": share}
+        values |= {"auc_ceiling": 0.91, "auc_used": 0.85, "p_error": 0.071, "p_spearman": 0.88, "bins_covered": 0.9}
+        rows += [(target, figure, "", value, None, None, 1560) for figure, value in values.items()]
+    shares = (0.12, 0.09, 0.11, 0.06, 0.04, 0.05, 0.13, 0.4)
+    rows += [
+        ("churn", "cause_share", cause, share, None, None, round(share * 1560))
+        for cause, share in zip((*CAUSES, "none"), shares, strict=True)
+    ]
+    shown = CAUSES[:-1]
+    groups = [("", 16), *((cause, 2 + (cause == CAUSES[0])) for cause in shown)]
+    groups += [("distractor", 12), ("independent", 8), ("user_constant", 8)]
+    for about, features in groups:
+        selected = 0.125 if about == "independent" else 0.0 if about == "user_constant" else 1 - 1 / features
+        rows.append(("churn", "selected", about, selected, None, None, features))
+        rows.append(("churn", "collinear", about, 0.25, None, None, 4 * features))
+        if about not in ("distractor", "independent", "user_constant"):
+            rows.append(("churn", "direction_right", about, 1 - 1 / features, None, None, features))
+    for place, about in enumerate(("", *shown)):
+        windows = 0 if about == "price_change" else 730 if not about else 120
+        value = precision if not about else 0.95 - 0.08 * place
+        for figure, found in (
+            ("precision_at_3", value),
+            ("precision_chance", 0.09 + 0.01 * place),
+            ("precision_recency", 0.0),
+            ("precision_same", 0.3 if place % 2 == 0 else 0.0),
+            ("precision_change", value - 0.2),
+        ):
+            bounds = (value - 0.04, value + 0.03) if figure == "precision_at_3" and windows else (None, None)
+            rows.append(("churn", figure, about, found if windows else None, *bounds, windows))
+    frame = pd.DataFrame(rows, columns=list(contracts.TRUTH_FIGURES.columns))
+    return frame[frame["target"].isin(targets)].reset_index(drop=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tschurn.report import build
-from tschurn.report.render import Texts, brief, json_for_script, score, share, signed, small, times, whole
+from tschurn.report.render import Texts, brief, json_for_script, score, share, signed, signed_share, small, times, whole
 from tschurn.report.values import CONTRACTS
 from tschurn.runs import StageFolder
 
@@ -27,12 +27,14 @@ EMPTY_STATES = (
     *(f"explore.{part}_empty" for part in ("season", "process", "follows", "paths", "variants")),
     *("windows.empty", "why.collinear_empty", "why.importance_empty"),
     *(f"group.{part}" for part in ("empty", "list_empty", "comparison_empty", "histogram_empty")),
+    *(f"simulated.{part}_empty" for part in ("truth", "precision", "rhythm", "activity", "engagement")),
+    "simulated.goal_unmeasured",
 )
 
 
 PER_TARGET = (
     *("metrics", "differences", "differences_by_anchor", "reliability", "target_summary", "experiments", "trials"),
-    *("selection", "surrogates", "importance", "shap_sample", "reasons"),
+    *("selection", "surrogates", "importance", "shap_sample", "reasons", "truth_figures"),
 )
 
 
@@ -68,12 +70,13 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def written(folder: Path, tables=None, notes=(), manifest=None, **sections) -> tuple[str, dict]:
+def written(folder: Path, tables=None, notes=(), manifest=None, simulated=True, **sections) -> tuple[str, dict]:
+    """The report of these tables, with the section of a simulated log unless told otherwise."""
     tables = made["tables"]() if tables is None else tables
     summary = build(
         tables,
         list(notes),
-        made["experiment"](**sections),
+        made["experiment"](simulated=simulated, **sections),
         made["manifest"]() if manifest is None else manifest,
         folder,
     )
@@ -229,6 +232,7 @@ def slim() -> dict:
     tables["shap_sample"] = tables["shap_sample"].groupby(["target", "model", "column"]).head(5)
     tables["surrogates"] = tables["surrogates"][tables["surrogates"]["explained"]]
     tables["seasonality"] = tables["seasonality"].query("series == 'own_events'")
+    tables["engagement_paths"] = tables["engagement_paths"].query("user_id == 'user-0'")
     return tables
 
 
@@ -318,6 +322,7 @@ WRITTEN = {
     score: {0.87149: "0.871", None: "–"},
     times: {2.4: "2.40", None: "–"},
     share: {0.3142: "31.4%", 0.1: "10%", 0.29: "29%", None: "–"},
+    signed_share: {0.0123: "+1.2%", -0.5: "−50.0%", None: "–"},
     signed: {0.0123: "+0.012", -0.5: "−0.500", None: "–"},
     small: {0.0421: "0.042", 1e-9: "<0.001", None: "–"},
     brief: {12345.6: "12,346", 0.012345: "0.0123", -2.0: "−2", None: "–"},

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from tschurn.contracts import SEGMENTS
+from tschurn.report.simulated_figures import draw_simulated
 from tschurn.report.summary import TARGETS
 from tschurn.report.theme import (
     BLUE,
@@ -75,6 +76,8 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
     found["plane"] = plane(scored, threshold, texts)
     for versus, part in summary["comparison"].items():
         found[f"effects-{versus}"] = effects(part["rows"], texts)
+    if summary["simulated"]:
+        found |= draw_simulated(tables, summary["simulated"], texts)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 

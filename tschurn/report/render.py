@@ -17,6 +17,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tschurn.report.figures import DOTS_SHOWN
+from tschurn.report.simulated import REASONS, TOP_USERS, TRUTH
+from tschurn.report.simulated_figures import WEEKDAYS
 from tschurn.report.summary import RELIABLE_R2, SIGNIFICANT_Q, TARGETS
 from tschurn.report.verdict import METRIC_NAMES
 
@@ -77,6 +79,10 @@ def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Te
         reliable_r2=RELIABLE_R2,
         significant_q=SIGNIFICANT_Q,
         dots_shown=DOTS_SHOWN,
+        truth_figures=TRUTH,
+        reasons_shown=REASONS,
+        top_users=TOP_USERS,
+        weekdays=WEEKDAYS,
     )
 
 
@@ -92,7 +98,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "whole": whole, "score": score, "times": times, "share": share,
-        "signed": signed, "small": small, "brief": brief,
+        "signed": signed, "signed_share": signed_share, "small": small, "brief": brief,
     }  # fmt: skip
     return environment
 
@@ -154,6 +160,11 @@ def share(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """0.0123 → +0.012; a true minus sign for negative numbers."""
     return "–" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed_share(value: float | None) -> str:
+    """0.0123 → +1.2%; a true minus sign for negative numbers."""
+    return "–" if value is None else f"{value:+.1%}".replace("-", "\N{MINUS SIGN}")
 
 
 def small(value: float | None) -> str:
