@@ -584,15 +584,16 @@ SHAP_SAMPLE = Table(
 )
 REASONS = Table(
     "reasons",
-    "Up to three reasons per scored window and target: the columns that push the user's log-odds most "
-    "towards the target, with the value found and the average one, and a sentence.",
+    "Up to three reasons per scored window and target: the features that push the user's log-odds most "
+    "towards the target. contribution: SHAP values summed over the feature's columns; value: of a daily "
+    "feature its sum over the observation, typical: the average one; and a sentence.",
     ("target", "user_id", "anchor_day", "rank"),
     {
         "target": "string",
         "user_id": "id",
         "anchor_day": "date",
         "rank": "int32",
-        "column": "string",
+        "feature": "string",
         "value": "float64",
         "typical": "float64",
         "contribution": "float64",

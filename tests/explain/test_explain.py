@@ -101,7 +101,7 @@ def test_reasons_are_for_scored_users_and_name_the_cause(tables: dict[str, pd.Da
     assert set(reasons["user_id"]) <= set(scored["user_id"]) and reasons["rank"].max() <= 3
     recency = pd.Series(windows.past[arguments["score_rows"], 0], index=scored["user_id"])
     quiet = reasons[reasons["user_id"].isin(recency.index[recency == 6]) & (reasons["rank"] == 1)]
-    assert (quiet["column"] == "recency").all() and len(quiet) > 20
+    assert (quiet["feature"] == "recency").all() and len(quiet) > 20
     assert quiet["sentence_en"].str.startswith("recency in words: 6 (average 3").all()
     train = windows.past[windows.index["split"] == "train", 0]
     assert quiet["typical"].iloc[0] == pytest.approx(train.mean())
@@ -115,7 +115,7 @@ def test_used_model_that_explains_itself_and_best_network_besides(given, tables:
     assert found["surrogates"]["how"].tolist() == ["direct", "surrogate"]
     assert found["surrogates"]["explained"].tolist() == [True, False]
     assert found["collinearity"] is tables["collinearity"]
-    assert set(found["reasons"]["column"]) <= set(changed["direct"].columns["column"])
+    assert set(found["reasons"]["feature"]) <= set(changed["direct"].columns["feature"])
     direct = found["importance"][found["importance"]["model"] == "lightgbm"]
     assert direct["column"].tolist() == ["recency", "post@0"]
     pd.testing.assert_frame_equal(

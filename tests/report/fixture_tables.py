@@ -373,6 +373,7 @@ def truth_figures(targets: tuple[str, ...] = ("churn", "sticker"), precision: fl
         for figure, found in (
             ("precision_at_3", value),
             ("precision_chance", 0.09 + 0.01 * place),
+            ("precision_chance_named", 0.2 + 0.01 * place),
             ("precision_recency", 0.0),
             ("precision_same", 0.3 if place % 2 == 0 else 0.0),
             ("precision_change", value - 0.2),

@@ -247,7 +247,12 @@ def test_precisions_are_those_of_the_table_in_the_order_of_causes(tables):
     for row in rows:
         one = table.loc[("churn", "precision_at_3", row["about"])]
         assert row["n"] == one["n"]
-        for key, figure in (("value", "at_3"), ("chance", "chance"), ("same", "same"), ("change", "change")):
+        for key, figure in (
+            ("value", "at_3"),
+            ("chance_named", "chance_named"),
+            ("same", "same"),
+            ("change", "change"),
+        ):
             value = table.loc[("churn", f"precision_{figure}", row["about"]), "value"]
             assert row[key] == (None if np.isnan(value) else value)
     assert next(r for r in rows if r["about"] == "price_change")["value"] is None
@@ -319,7 +324,7 @@ def test_precision_figure_shows_each_row_where_it_is(drawn):
     words = Texts.load("en").words
     for key, name in (
         ("value", "reasons"),
-        *((k, f"rival_{k}") for k in ("chance", "recency", "same", "change")),
+        *((k, f"rival_{k}") for k in ("chance", "chance_named", "recency", "same", "change")),
     ):
         trace = traces[words[f"figures.{name}"]]
         expected = [(row[key], place) for place, row in enumerate(rows) if row[key] is not None]

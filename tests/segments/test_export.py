@@ -54,7 +54,7 @@ def reason_rows(user, ranks=(1, 2, 3), target="churn"):
             "target": target,
             "user_id": user,
             "rank": list(ranks),
-            "column": "c",
+            "feature": "c",
             "value": 0.0,
             "typical": 1.0,
             "contribution": 0.5,

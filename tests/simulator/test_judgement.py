@@ -137,9 +137,11 @@ def _explanation(random: np.random.Generator, windows: FakeWindows, targets: lis
             parts["importance"].append(pd.DataFrame(table))
             parts["surrogates"].append(pd.DataFrame([(target, model, model == "gru")], columns=_SURROGATE_COLUMNS))
         reasons = [
-            (target, user, day, rank, str(column))
+            (target, user, day, rank, str(feature))
             for user, day in windows.index[["user_id", "anchor_day"]].itertuples(index=False)
-            for rank, column in enumerate(random.choice(columns["column"], random.integers(0, 5), replace=False), 1)
+            for rank, feature in enumerate(
+                random.choice(columns["feature"].unique(), random.integers(0, 5), replace=False), 1
+            )
         ]
         parts["reasons"].append(pd.DataFrame(reasons, columns=_REASON_COLUMNS))
     tables = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
@@ -147,7 +149,7 @@ def _explanation(random: np.random.Generator, windows: FakeWindows, targets: lis
 
 
 _SURROGATE_COLUMNS = ["target", "model", "explained"]
-_REASON_COLUMNS = ["target", "user_id", "anchor_day", "rank", "column"]
+_REASON_COLUMNS = ["target", "user_id", "anchor_day", "rank", "feature"]
 Figures = dict[tuple[str, str, str], tuple[float | None, int]]
 
 
@@ -260,7 +262,7 @@ def slow_reasons(run: dict[str, Any], truth: dict) -> Figures:
     reasons: dict[tuple, set] = {}
     for r in run["reasons"].itertuples():
         if r.target == "churn" and r.rank <= 3:
-            reasons.setdefault((r.user_id, r.anchor_day), set()).add(feature_of[r.column])
+            reasons.setdefault((r.user_id, r.anchor_day), set()).add(r.feature)
     changed = slow_changes(windows, run["judged"])
     recency = {"history:recency", "history:overdue", "history:active_days:7"}
     scores: dict[str, list] = {}
@@ -270,9 +272,12 @@ def slow_reasons(run: dict[str, Any], truth: dict) -> Figures:
         if cause not in WITH_FEATURES:
             continue
         right = set(CAUSE_FEATURES[cause])
-        draws = list(combinations([f in right for f in rows], 3))
+        draws, named = (
+            list(combinations([f in right for f in names], 3)) for names in (windows.features["feature"], rows)
+        )
         marks = {
             "at_3": bool(reasons.get((user, day), set()) & right), "chance": mean([any(draw) for draw in draws]),
+            "chance_named": mean([any(draw) for draw in named]),
             "recency": bool(recency & right), "same": bool(set(ranked[:3]) & right),
         }  # fmt: skip
         if changed is not None:
@@ -280,7 +285,8 @@ def slow_reasons(run: dict[str, Any], truth: dict) -> Figures:
         for name, mark in marks.items():
             scores.setdefault(f"precision_{name}", []).append((cause, mark))
     found: Figures = {}
-    for figure in ("precision_at_3", "precision_chance", "precision_recency", "precision_same", "precision_change"):
+    for figure in ("at_3", "chance", "chance_named", "recency", "same", "change"):
+        figure = f"precision_{figure}"
         for about in ("", *WITH_FEATURES):
             here = [mark for cause, mark in scores.get(figure, []) if about in ("", cause)]
             found["churn", figure, about] = mean(here), len(here)
@@ -358,8 +364,8 @@ def by_hand() -> dict[str, Any]:
     importance = [("own:night_live:count@0", 1.0, -0.5), ("own:night_live:count@-1", 0.5, 0.9),
                   ("received:first_comment:count@-3", 2.0, -0.1), ("own:post:count@0", 3.0, -0.8),
                   ("history:recency", 0.9, 1.0), ("history:sum:own:night_live:count:28", 0.029, 0.3)]  # fmt: skip
-    reasons = [("a", days[0], 1, "own:post:count@0"), ("a", days[0], 2, "own:night_live:count@-1"),
-               ("a", days[3], 1, "own:night_live:count@0"), ("b", days[0], 1, "own:post:count@0")]  # fmt: skip
+    reasons = [("a", days[0], 1, "own:post:count"), ("a", days[0], 2, "own:night_live:count"),
+               ("a", days[3], 1, "own:night_live:count"), ("b", days[0], 1, "own:post:count")]  # fmt: skip
     return {
         "truth": truth,
         "windows": windows,
@@ -413,9 +419,9 @@ BY_HAND: dict[tuple[str, str], tuple[float | None, int]] = {
     ("precision_at_3", "unanswered_posts"): (0.0, 1),
     ("precision_at_3", "seasonal_leave"): (None, 0),
     # five features can be named: two are of burnout, one of unanswered posts
-    ("precision_chance", "burnout"): (1 - 1 / 10, 1),
-    ("precision_chance", "unanswered_posts"): (3 / 5, 1),
-    ("precision_chance", ""): (0.75, 2),
+    ("precision_chance_named", "burnout"): (1 - 1 / 10, 1),
+    ("precision_chance_named", "unanswered_posts"): (3 / 5, 1),
+    ("precision_chance_named", ""): (0.75, 2),
     ("precision_recency", ""): (0.0, 2),
     ("precision_same", "burnout"): (1.0, 1),  # posts 3.0, comments 2.0, night lives 1.5
     ("precision_same", ""): (1.0, 2),
@@ -513,9 +519,9 @@ def test_an_empty_table_of_the_explanation_is_no_error(name: str) -> None:
     judged = found["churn", "precision_at_3", ""][1]
     expected = {
         "reasons": {"precision_at_3": (0.0, judged)},
-        "importance": {"precision_chance": (None, 0), "precision_same": (None, 0), "direction_right": (None, 0)},
+        "importance": {"precision_chance_named": (None, 0), "precision_same": (None, 0), "direction_right": (None, 0)},
         "selection": {"selected": (0.0, found["churn", "selected", ""][1])},
-        "surrogates": {"precision_chance": (None, 0), "precision_same": (None, 0), "direction_right": (None, 0)},
+        "surrogates": {"precision_chance_named": (None, 0), "precision_same": (None, 0), "direction_right": (None, 0)},
         "collinearity": {"selected": (None, 0), "collinear": (None, 0)},
     }[name]
     assert judged > 0

@@ -159,6 +159,33 @@ class _FlatWindows:
         """The user of each row, as an integer."""
         return self.windows.index["user"].to_numpy()[rows]
 
+    def features(self, columns: pd.DataFrame) -> pd.DataFrame:
+        """FLAT_COLUMNS → their features, by first appearance: feature, label_en, label_ko, place.
+
+        place: in the daily panel, -1 for those that are not daily.
+        """
+        daily = self.windows.features[self.windows.features["kind"] == "daily"]
+        places = {feature: i for i, feature in enumerate(daily["feature"])}
+        features = columns.drop_duplicates("feature").reset_index(drop=True)
+        features = features.assign(place=[places.get(f, -1) for f in features["feature"]])
+        days = self.windows.flat_columns()["day_offset"].nunique()
+        for language, suffix in (("en", f", last {days} days"), ("ko", f", 최근 {days}일")):
+            label = dict(zip(daily["feature"], daily[f"label_{language}"] + suffix, strict=True))
+            features[f"label_{language}"] = [
+                label.get(f, own) for f, own in zip(features["feature"], features[f"label_{language}"], strict=True)
+            ]
+        return features[["feature", "label_en", "label_ko", "place"]]
+
+    def totals(self, one: _Explained, features: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+        """→ [n × features]: of daily features the sum over the observation, of others the column's value."""
+        import numpy as np
+
+        place = features["place"].to_numpy()
+        column = one.columns["feature"].reset_index(drop=True).drop_duplicates().index  # the first of each feature
+        values = np.asarray(one.values(rows), dtype=float)[:, column]
+        values[:, place >= 0] = self.windows.batch(rows)[:, :, place[place >= 0]].sum(axis=1, dtype=float)
+        return values
+
     def labels(self, columns: list[str]) -> pd.DataFrame:
         """FLAT_COLUMNS of these columns, in this order."""
         return self.flat_columns.set_index("column").loc[columns].reset_index()
@@ -272,13 +299,21 @@ def _reasons(
     """Scored windows → REASONS from this model's explanation; typical is the mean of training windows."""
     import pandas as pd
 
-    from tschurn.explain.reasons import reasons
+    from tschurn.explain.reasons import by_feature, reasons
 
-    typical = one.values(source.some(train, CORRELATION_ROWS)).mean(axis=0, dtype=float)
+    features = source.features(one.columns)
+    some = source.some(train, CORRELATION_ROWS)
+    totals = [source.totals(one, features, rows).sum(axis=0) for rows in _blocks(some)]
+    typical = sum(totals) / max(len(some), 1)
     whose = source.windows.index[["user_id", "anchor_day"]]
     parts = []
-    for start in range(0, max(len(score_rows), 1), BLOCK):
-        rows = score_rows[start : start + BLOCK]
-        matrix, contributions = one.values(rows), one.contributions(rows)
-        parts.append(reasons(contributions, matrix, one.columns, whose.iloc[rows], typical, target=target))
+    for rows in _blocks(score_rows):
+        pushes = by_feature(one.contributions(rows), one.columns["feature"])
+        values = source.totals(one, features, rows)
+        parts.append(reasons(pushes, values, features, whose.iloc[rows], typical, target=target))
     return pd.concat(parts, ignore_index=True)
+
+
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    """Rows in blocks that fit in memory; one, if empty, where there are none."""
+    return [rows[start : start + BLOCK] for start in range(0, max(len(rows), 1), BLOCK)]

@@ -15,39 +15,48 @@ _EFFECT_KO = {"churn": "이탈 위험을 높임", "sticker": "스티커 가능�
 _SMALLEST = 0.001
 
 
+def by_feature(contributions: np.ndarray, feature: pd.Series) -> np.ndarray:
+    """SHAP values [n × p] and the feature of each column [p] → their sums [n × features], by first appearance.
+
+    SHAP values add up, so the sum is what the feature, all of its days together, does to the log-odds.
+    """
+    place, names = pd.factorize(feature)
+    return np.asarray(contributions, dtype=np.float64) @ np.eye(len(names))[place]
+
+
 def reasons(
     contributions: np.ndarray,
-    matrix: np.ndarray,
-    columns: pd.DataFrame,
+    values: np.ndarray,
+    features: pd.DataFrame,
     whose: pd.DataFrame,
     typical: np.ndarray,
     top: int = 3,
     *,
     target: Target = "churn",
 ) -> pd.DataFrame:
-    """SHAP values [n × p] in log-odds, values [n × p], FLAT_COLUMNS [p], windows [n], average values [p] → REASONS.
+    """Log-odds due to each feature [n × f], its values [n × f], features [f], windows [n], usual values [f] → REASONS.
 
-    Without the `target` column. whose: user_id and anchor_day of the windows. For each of them the (up
-    to) `top` columns that push most towards the target, largest first, and of the columns of one
-    feature (its days) only the strongest: three days of one habit are one reason. A window that
-    nothing pushes has no row. Windows in the order given.
+    Without the `target` column. features: feature, label_en, label_ko. whose: user_id and anchor_day of
+    the windows. For each of them the (up to) `top` features that push most towards the target, largest
+    first. A window that nothing pushes has no row. Windows in the order given.
     """
-    who, column, rank = _strongest(np.asarray(contributions, dtype=np.float64), columns["feature"], top)
-    values = np.asarray(matrix, dtype=np.float64)[who, column]
-    typical = np.asarray(typical, dtype=np.float64)[column]
+    contributions = np.asarray(contributions, dtype=np.float64)
+    who, feature, rank = _strongest(contributions, top)
+    values = np.asarray(values, dtype=np.float64)[who, feature]
+    typical = np.asarray(typical, dtype=np.float64)[feature]
+    named = features.iloc[feature].reset_index(drop=True)
     table = pd.DataFrame(
         {
             **{key: whose[key].iloc[who].reset_index(drop=True) for key in ("user_id", "anchor_day")},
             "rank": rank.astype(np.int32),
-            "column": columns["column"].iloc[column].reset_index(drop=True),
+            "feature": named["feature"].astype("str"),
             "value": values,
             "typical": typical,
-            "contribution": np.asarray(contributions, dtype=np.float64)[who, column],
+            "contribution": contributions[who, feature],
         }
     )
     value_text, typical_text = for_people(values), for_people(typical)
-    english = columns["label_en"].astype("str").iloc[column].reset_index(drop=True)
-    korean = columns["label_ko"].astype("str").iloc[column].reset_index(drop=True)
+    english, korean = named["label_en"].astype("str"), named["label_ko"].astype("str")
     table["sentence_en"] = english + ": " + value_text + " (average " + typical_text + "), " + _EFFECT_EN[target]
     table["sentence_ko"] = korean + ": " + value_text + " (평균 " + typical_text + "), " + _EFFECT_KO[target]
     return table
@@ -73,19 +82,8 @@ def _text(number: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _strongest(contributions: np.ndarray, features: pd.Series, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """→ row, column and rank (from 1) of the largest positive entries of each row, one per feature at most."""
-    feature = pd.factorize(features)[0]
-    left = np.where(contributions > 0, contributions, 0.0)
-    rows = np.arange(len(left))
-    found = []
-    for rank in range(1, min(top, left.shape[1]) + 1):
-        best = left.argmax(axis=1)
-        pushes = left[rows, best] > 0
-        found.append((rows[pushes], best[pushes], np.full(pushes.sum(), rank)))
-        left[feature[None, :] == feature[best][:, None]] = 0.0
-    if not found:
-        return (np.arange(0),) * 3
-    who, column, rank = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.lexsort((rank, who))
-    return who[order], column[order], rank[order]
+def _strongest(contributions: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """→ row, column and rank (from 1) of the largest positive entries of each row, the earlier of equal ones first."""
+    best = np.argsort(-contributions, axis=1, kind="stable")[:, :top]
+    row, place = np.nonzero(np.take_along_axis(contributions, best, axis=1) > 0)
+    return row, best[row, place], place + 1

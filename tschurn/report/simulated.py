@@ -33,7 +33,7 @@ OTHER_FEATURES = ("independent", "user_constant", "distractor")
 COMPARED = ("most_frequent", "lightgbm_7days", "lightgbm_history")
 REASONS = 3  # how many reasons a user gets at most: the 3 of precision@3
 GOAL, TIMES_CHANCE = 0.9, 2.0
-RIVALS = ("precision_chance", "precision_recency", "precision_same", "precision_change")
+RIVALS = tuple(f"precision_{rival}" for rival in ("chance", "chance_named", "recency", "same", "change"))
 TRUTH = (
     *("base_rate", "ap_ceiling", "ap_used", "ap_share", "auc_ceiling", "auc_used"),
     *("p_error", "p_spearman", "bins_covered"),
@@ -178,7 +178,7 @@ def _goal(judged: list[dict[str, Any]]) -> dict[str, Any]:
         "times_chance": TIMES_CHANCE,
         "distance": max(0.0, GOAL - value),
         "ratio": value / chance if chance else None,
-        **{k: every[k] for k in ("value", "low", "high", "n", "chance", "recency", "same", "change")},
+        **{k: every[k] for k in ("value", "low", "high", "n", "chance", "chance_named", "recency", "same", "change")},
     }
 
 

@@ -39,6 +39,7 @@ SIDE_COLOURS = dict(zip(SIDES, (BLUE, ORANGE), strict=True))
 # What the reasons are held against: key of the summary → colour, symbol.
 RIVAL_MARKS = {
     "chance": (GREY, "line-ns-open"),
+    "chance_named": (GREY, "line-ew-open"),
     "recency": (RED, "x-thin-open"),
     "same": (SKY, "circle-open"),
     "change": (ORANGE, "square-open"),

@@ -31,8 +31,10 @@ Reasons, about "" and each cause with features; n = windows. Marked are the `jud
 features: a window without any reason is a miss.
   precision_at_3    share of windows with one of the cause's features among the features of their up to three reasons;
                     low, high: 95 % percentile bootstrap over users, null with fewer than two
-  precision_chance  expected share for three different features drawn at random from those that the explained model's
-                    IMPORTANCE names (exact, hypergeometric)
+  precision_chance  expected share for three different features drawn at random from all of the run (exact,
+                    hypergeometric)
+  precision_chance_named  the same, drawn from those that the explained model's IMPORTANCE names: what is left of
+                    chance when the selection has been made
   precision_recency share for the same three reasons everywhere: recency, overdue, active days of the last seven
   precision_same    share for the same three reasons everywhere: the explained model's most important features (sums
                     over columns)
@@ -102,7 +104,7 @@ def judge(
     weights = _weights(importance, surrogates, feature_of)
     rows += _of_directions(weights)
     marked = _with_truth(windows.index.iloc[judged], truth)
-    rows += _of_reasons(marked, reasons[reasons["target"] == "churn"], feature_of, weights)
+    rows += _of_reasons(marked, reasons[reasons["target"] == "churn"], windows.features["feature"], weights)
     rows += _by_cause("precision_change", marked, _hits_of_change(marked["cause"].to_numpy(), windows, judged))
     figures = pd.DataFrame(rows, columns=list(TRUTH_FIGURES.columns))
     return figures.astype(dict.fromkeys(("value", "low", "high"), "float64") | {"n": "int64"})
@@ -253,24 +255,25 @@ def _of_directions(weights: pd.DataFrame) -> Iterator[dict]:
 
 
 def _of_reasons(
-    marked: pd.DataFrame, reasons: pd.DataFrame, feature_of: pd.Series, weights: pd.DataFrame
+    marked: pd.DataFrame, reasons: pd.DataFrame, features: pd.Series, weights: pd.DataFrame
 ) -> Iterator[dict]:
-    """Judged windows with their truth, REASONS of churn and the explained model's weights → the precisions."""
+    """Judged windows with their truth, REASONS of churn, features, the explained model's weights → the precisions."""
     from scipy.stats import hypergeom
 
     cause = marked["cause"].to_numpy()
     window = marked.assign(window=np.arange(len(marked)))[["user_id", "day", "window"]]
     given = reasons[reasons["rank"] <= REASONS]
     given = given.assign(day=pd.to_datetime(given["anchor_day"])).merge(window, on=["user_id", "day"])
-    hits = _hits(cause, given["window"].to_numpy(), _features(given["column"], feature_of))
+    hits = _hits(cause, given["window"].to_numpy(), given["feature"].to_numpy(dtype=object))
     yield from _by_cause("precision_at_3", marked, hits, intervals=True)
 
-    nameable = set(weights["feature"])
-    drawn = min(REASONS, len(nameable))
-    chance = {
-        c: float(hypergeom.sf(0, len(nameable), len(nameable & set(CAUSE_FEATURES[c])), drawn)) for c in _WITH_FEATURES
-    }
-    yield from _by_cause("precision_chance", marked, pd.Series(cause).map(chance).to_numpy() if nameable else None)
+    for figure, names in (("precision_chance", features), ("precision_chance_named", weights["feature"])):
+        known = set(names)
+        chance = {
+            c: float(hypergeom.sf(0, len(known), len(known & set(CAUSE_FEATURES[c])), min(REASONS, len(known))))
+            for c in _WITH_FEATURES
+        }
+        yield from _by_cause(figure, marked, pd.Series(cause).map(chance).to_numpy() if known else None)
     yield from _by_cause("precision_recency", marked, _hits_of_all(cause, RECENCY))
     same = weights["feature"].head(REASONS)
     yield from _by_cause("precision_same", marked, _hits_of_all(cause, same) if len(same) else None)
