@@ -180,7 +180,7 @@ class _FlatWindows:
         """→ [n × features]: of daily features the sum over the observation, of others the column's value."""
         import numpy as np
 
-        place = features["place"].to_numpy()
+        place = features["place"].to_numpy(int)
         column = one.columns["feature"].reset_index(drop=True).drop_duplicates().index  # the first of each feature
         values = np.asarray(one.values(rows), dtype=float)[:, column]
         values[:, place >= 0] = self.windows.batch(rows)[:, :, place[place >= 0]].sum(axis=1, dtype=float)
