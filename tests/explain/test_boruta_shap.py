@@ -129,13 +129,62 @@ def test_a_shadow_trades_whole_users_with_equally_many_windows() -> None:
     slot = np.concatenate([np.arange(s) for s in slots])
     # Column 0 names the user, column 1 the slot: a shadow keeps slots and moves users as a whole.
     real = np.column_stack([owner, slot, owner]).astype(np.float32)
-    shadow = boruta_shap._shadow(real, owner, slot, slots, np.random.default_rng(0))
+    # Columns 0 and 2 are of two features, column 3 is of the first.
+    real = np.column_stack([real, owner + 1000]).astype(np.float32)
+    shadow = boruta_shap._shadow(real, np.array([0, 1, 2, 0]), owner, slot, slots, np.random.default_rng(0))
     assert (shadow[:, 1] == slot).all()
     partner = shadow[slot == 0, 0].astype(int)
     assert sorted(partner) == list(range(80)) and (slots[partner] == slots).all()
     assert (shadow[:, 0] == partner[owner]).all()
     assert (partner == np.arange(80)).mean() < 0.2
-    assert (shadow[:, 0] != shadow[:, 2]).any()  # each column is shuffled anew
+    assert (shadow[:, 0] != shadow[:, 2]).any()  # each feature is shuffled anew,
+    assert (shadow[:, 3] == shadow[:, 0] + 1000).all()  # its columns together
+
+
+def weekly(seed: int) -> tuple[np.ndarray, list[str], list[str], np.ndarray, np.ndarray]:
+    """Features of seven days each: a weak push on every day of the first, noise on the days of the others."""
+    rng = np.random.default_rng(seed)
+    user = np.repeat(np.arange(700), 6)
+    matrix = rng.poisson(0.5, (len(user), 12 * 7)).astype(np.float32)
+    matrix[:, 42:] = rng.poisson(0.5, (700, 42))[user]  # half of the noise is constant per user
+    log_odds = 0.14 * matrix[:, :7].sum(axis=1) - 0.5 + rng.normal(size=700)[user]
+    y = (rng.random(len(user)) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    features = [f"f{i // 7}" for i in range(84)]
+    return matrix, [f"{f}@{i % 7}" for i, f in enumerate(features)], features, y, user
+
+
+def test_a_weak_push_on_every_day_is_found_by_testing_its_days_together() -> None:
+    matrix, columns, features, y, user = weekly(0)
+    together = select(matrix, columns, y, user, trials=20, seed=0, features=features)
+    assert kept(together) == columns[:7]
+    assert (together.groupby(pd.Series(features))["decision"].nunique() == 1).all()
+    apart = select(matrix, columns, y, user, trials=20, seed=0)
+    assert len(kept(apart)) < 7
+
+
+def test_days_together_do_not_make_noise_look_useful() -> None:
+    """No more noise features are kept than have a day that is kept when each day races alone; and few."""
+    together, apart, many = 0, 0, 0
+    for seed in range(4):
+        matrix, columns, features, y, user = weekly(seed)
+        noise = matrix[:, 7:], columns[7:], y, user
+        together += len(kept(select(*noise, trials=12, seed=seed, features=features[7:]))) // 7
+        apart += len({column.split("@")[0] for column in kept(select(*noise, trials=12, seed=seed))})
+        many += len(set(features)) - 1
+    assert together <= apart
+    assert together < 0.1 * many
+
+
+def test_a_feature_races_shadows_with_no_more_columns_than_it_has() -> None:
+    few = boruta_shap.FEWEST_SHADOWS
+    size = np.r_[np.full(few, 1), np.full(few, 3), np.full(few, 7)]
+    shadows = np.random.default_rng(0).random(len(size)) + size
+    order = np.random.default_rng(1).permutation(len(size))
+    bars = boruta_shap._bars(np.array([1, 2, 3, 7, 9]), shadows[order], size[order])
+    expected = [shadows[size <= n].max() for n in (1, 2, 3, 7, 9)]
+    assert bars.tolist() == expected
+    scarce = boruta_shap._bars(np.array([1, 7]), np.array([5.0, 1.0, 9.0]), np.array([7, 1, 3]))
+    assert scarce.tolist() == [9.0, 9.0]
 
 
 @pytest.mark.parametrize("case", ["one class", "no columns", "one row", "constant columns"])

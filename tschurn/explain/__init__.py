@@ -211,7 +211,8 @@ def _select(
         within("", 0, 1, "BorutaShap")
         selection = select_with_package(*given, **choices)
     else:
-        selection = boruta_shap.select(*given, **choices, progress=within)
+        features = source.labels(columns)["feature"].tolist()
+        selection = boruta_shap.select(*given, **choices, features=features, progress=within)
     return selection, boruta_shap.kept(selection)
 
 

@@ -1,8 +1,12 @@
-"""training windows and what happened → SELECTION: which columns carry more than chance would.
+"""training windows and what happened → SELECTION: which features carry more than chance would.
 
 Boruta (Kursa & Rudnicki 2010, J. Stat. Software 36/11) with mean |SHAP| as importance (Keany 2020,
-BorutaShap). In each trial every column gets a shadow, the same values shuffled; a column scores a hit
+BorutaShap). In each trial every feature gets a shadow, the same values shuffled; a feature scores a hit
 when its importance beats that of the best shadow. Hits over the trials decide by a binomial test.
+
+The columns of one feature, the days of the window, are one thing that is tested as one: they are
+shuffled together, and the importance is the mean |sum of their SHAP values|. A feature that pushes a
+little on every day is lost where each day must beat the best shadow alone.
 
 Shuffling rows is right only if rows are exchangeable, and the windows of one user are not: a value that
 is constant per user looks useful merely by telling users apart. So a trial draws few windows per user,
@@ -11,10 +15,12 @@ and a shadow takes each user's values, whole, from another user.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import lightgbm
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import sparse, stats
 
 from tschurn.contracts import Progress, silent
 
@@ -53,16 +59,19 @@ def select(
     *,
     trials: int,
     seed: int,
+    features: Sequence[str] | None = None,
     threads: int = 1,
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """[n × p] values, p names, y [n] (0/1: classification; else regression), user of each row [n] → SELECTION.
 
-    Without the `target` column; one row per column, in the order given. After each trial every
-    undecided column is tested, two-sided at p = 0.5 and alpha = 0.05, with Bonferroni over all p
-    columns that entered (as in the authors' R package, not over those still undecided); an accepted
-    column stays in the race, a rejected one leaves it. Ends early when none is undecided. With 5
-    trials or so the test cannot decide: `kept` then goes by the majority of trials.
+    Without the `target` column; one row per column, in the order given; the columns of a feature share
+    its verdict. features: the feature of each column; absent: each column is one.
+
+    After each trial every undecided feature is tested, two-sided at p = 0.5 and alpha = 0.05, with
+    Bonferroni over all features that entered (as in the authors' R package, not over those still
+    undecided); an accepted feature stays in the race, a rejected one leaves it. Ends early when none is
+    undecided. With 5 trials or so the test cannot decide: `kept` then goes by the majority of trials.
 
     A trial draws one window per user at random, of at most 5,000 users. With fewer than 4,000 users
     it draws up to 8 distinct ones per user, since trees need rows; a shadow trades the whole draws
@@ -70,7 +79,8 @@ def select(
     """
     matrix = np.asarray(matrix, dtype=np.float32)
     y = np.asarray(y, dtype=np.float64)
-    count = matrix.shape[1]
+    feature, names = pd.factorize(np.asarray(columns if features is None else features, dtype=object))
+    count = len(names)
     objective = "binary" if is_classification(y) else "regression"
     decision = np.full(count, TENTATIVE, dtype=object)
     hits, took = np.zeros(count, dtype=int), np.zeros(count, dtype=int)
@@ -79,10 +89,10 @@ def select(
         undecided = decision == TENTATIVE
         if not undecided.any():
             break
-        progress("selection", trial, trials, f"{undecided.sum()} of {count} columns undecided")
+        progress("selection", trial, trials, f"{undecided.sum()} of {count} features undecided")
         rng = np.random.default_rng([seed, trial])
         live = np.flatnonzero(decision != REJECTED)
-        own, best = _trial(matrix, live, y, users, rng, objective, threads)
+        own, best = _trial(matrix, feature, live, y, users, rng, objective, threads)
         took[live] += 1
         hits[live] += own > best
         importance[live] += own
@@ -90,9 +100,8 @@ def select(
         decision[undecided] = _decide(hits[undecided], trial + 1, count)
     progress("selection", trials, trials)
     took_part = np.maximum(took, 1)
-    return pd.DataFrame(
+    verdict = pd.DataFrame(
         {
-            "column": columns,
             "decision": decision,
             "hits": hits.astype(np.int32),
             "trials": took.astype(np.int32),
@@ -100,6 +109,9 @@ def select(
             "shadow_max": shadow / took_part,
         }
     )
+    table = verdict.iloc[feature].reset_index(drop=True)
+    table.insert(0, "column", columns)
+    return table
 
 
 def kept(selection: pd.DataFrame) -> list[str]:
@@ -127,20 +139,36 @@ def _decide(hits: np.ndarray, trials: int, tests: int) -> np.ndarray:
 
 def _trial(
     matrix: np.ndarray,
+    feature: np.ndarray,
     live: np.ndarray,
     y: np.ndarray,
     users: np.ndarray,
     rng: np.random.Generator,
     objective: str,
     threads: int,
-) -> tuple[np.ndarray, float]:
-    """One race of the live columns → (their importances, the importance of the best shadow)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """One race of the live features → (their importances, what each had to beat); `feature`: of each column."""
     rows, owner, slot, slots = draw_windows(users, rng)
-    real = matrix[np.ix_(rows, live)]
+    columns = np.flatnonzero(np.isin(feature, live))
+    real, place = matrix[np.ix_(rows, columns)], np.searchsorted(live, feature[columns])
     copies = -(-FEWEST_SHADOWS // len(live))
-    shadows = [_shadow(real, owner, slot, slots, rng) for _ in range(copies)]
-    importances = _importances(np.hstack([real, *shadows]), y[rows], rng, objective, threads)
-    return importances[: len(live)], float(importances[len(live) :].max())
+    shadows = [_shadow(real, place, owner, slot, slots, rng) for _ in range(copies)]
+    places = np.concatenate([place + copy * len(live) for copy in range(copies + 1)])
+    importances = _importances(np.hstack([real, *shadows]), places, y[rows], rng, objective, threads)
+    size = np.bincount(place, minlength=len(live))
+    return importances[: len(live)], _bars(size, importances[len(live) :], np.tile(size, copies))
+
+
+def _bars(size: np.ndarray, shadows: np.ndarray, shadow_size: np.ndarray) -> np.ndarray:
+    """Columns of each feature, importances and columns of the shadows → the importance that each feature has to beat.
+
+    That of the best shadow with no more columns than the feature has: more columns are more luck. Where
+    these are fewer than FEWEST_SHADOWS, the next larger ones count as well.
+    """
+    order = np.argsort(shadow_size, kind="stable")
+    best_so_far = np.maximum.accumulate(shadows[order])
+    among = np.searchsorted(shadow_size[order], size, side="right")
+    return best_so_far[np.clip(among, min(FEWEST_SHADOWS, len(shadows)), None) - 1]
 
 
 def draw_windows(users: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -163,24 +191,27 @@ def draw_windows(users: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def _shadow(
-    real: np.ndarray, owner: np.ndarray, slot: np.ndarray, slots: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Columns whose values were traded, per column anew, among users with equally many drawn windows."""
+    real: np.ndarray, feature: np.ndarray, owner: np.ndarray, slot: np.ndarray, slots: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Values traded among users with equally many drawn windows: per feature anew, its columns together."""
     first = np.cumsum(slots) - slots
     by_slots = np.argsort(slots, kind="stable")
-    partner = np.empty((len(slots), real.shape[1]), dtype=np.intp)
+    partner = np.empty((len(slots), feature.max(initial=-1) + 1), dtype=np.intp)
     shuffled = slots[:, None] + rng.random(partner.shape, dtype=np.float32) * np.float32(0.99)
     partner[by_slots] = np.argsort(shuffled, axis=0)
-    return np.take_along_axis(real, first[partner[owner]] + slot[:, None], axis=0)
+    return np.take_along_axis(real, first[partner[owner]][:, feature] + slot[:, None], axis=0)
 
 
 def _importances(
-    values: np.ndarray, y: np.ndarray, rng: np.random.Generator, objective: str, threads: int
+    values: np.ndarray, feature: np.ndarray, y: np.ndarray, rng: np.random.Generator, objective: str, threads: int
 ) -> np.ndarray:
-    """Mean |SHAP| of each column in a small LightGBM model of y."""
+    """Mean |SHAP| of each feature, its columns summed, in a small LightGBM model of y; `feature`: of each column."""
+    count = feature.max(initial=-1) + 1
     parameters = PARAMETERS | {"objective": objective, "num_threads": threads, "seed": int(rng.integers(2**31))}
     if np.ptp(y) == 0:
-        return np.zeros(values.shape[1])
+        return np.zeros(count)
     booster = lightgbm.train(parameters, lightgbm.Dataset(values, y, params=parameters), num_boost_round=TREES)
-    contributions = booster.predict(values, pred_contrib=True, num_threads=threads)
-    return np.abs(contributions[:, :-1]).mean(axis=0)
+    contributions = booster.predict(values, pred_contrib=True, num_threads=threads)[:, :-1]
+    by_feature = sparse.csr_array((np.ones(len(feature)), (np.arange(len(feature)), feature)), (len(feature), count))
+    return np.abs(contributions @ by_feature).mean(axis=0)
