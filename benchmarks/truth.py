@@ -1,13 +1,15 @@
 """Runs the simulated creator platform at full size and prints how its results stand against the truth.
 
-    python benchmarks/truth.py [experiment file ...]
+    python benchmarks/truth.py [--simulation-seed N] [experiment file ...]
 
-The figures are those of the stage `truth` of each run (see tschurn/simulator/judgement.py); stages that
-stand in the run folder and are unchanged are used as they are.
+With another seed it is another platform under the same laws, in a run folder of its own. The figures are
+those of the stage `truth` of each run (see tschurn/simulator/judgement.py); stages that stand in the run
+folder and are unchanged are used as they are.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,11 +23,14 @@ GROUPS = ("collinear", "selected", "direction_right", "precision_at_3", "precisi
           "precision_same", "precision_change", "cause_share")  # fmt: skip
 
 
-def main(files: list[str]) -> None:
-    """Run each experiment file and print its tables."""
+def main(files: list[str], seed: int | None) -> None:
+    """Run each experiment file and print its tables; seed: of the simulation, if not the file's own."""
     for file in files or list(EXPERIMENTS):
         experiment = config.load(file)
-        folder = Path("reports") / experiment.experiment.name / "latest"
+        if seed is not None:
+            simulation = experiment.simulation.model_copy(update={"seed": seed})
+            experiment = experiment.model_copy(update={"simulation": simulation})
+        folder = Path("reports") / experiment.experiment.name / ("latest" if seed is None else f"seed {seed}")
         summary = pipeline.run(experiment, folder, _line).summary
         figures = pd.read_parquet(folder / "stages" / "truth" / "truth_figures.parquet")
         seconds = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["seconds"]
@@ -59,4 +64,8 @@ def _line(stage: str, done: float, total: float, note: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description="Mark runs on the simulated platform by its truth.")
+    parser.add_argument("files", nargs="*", metavar="FILE")
+    parser.add_argument("--simulation-seed", type=int, metavar="N")
+    arguments = parser.parse_args()
+    main(arguments.files, arguments.simulation_seed)
