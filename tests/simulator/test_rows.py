@@ -11,7 +11,9 @@ import pytest
 from tschurn.config import SMALL_SIMULATION, Simulation
 from tschurn.errors import SimulationError
 from tschurn.simulator import CREATORS_FILE, EVENTS_FILE, TRUTH_FILE, simulate
+from tschurn.simulator.behaviour import CHAINS
 from tschurn.simulator.causes import CAUSE_FEATURES, CAUSES, CHANNELS, STICKERS
+from tschurn.simulator.counts import CONCERNED
 from tschurn.simulator.population import BURN_IN
 from tschurn.simulator.rows import BOTS, ELSEWHERE, FIRST_FAN_ID, NOWHERE, OUTAGE_HOURS
 
@@ -123,6 +125,65 @@ def test_newcomers_and_old_hands(inside) -> None:
     assert (first[new] == people.joined[new] - BURN_IN).all()  # they join by acting
     assert 0.2 < new.mean() < 0.5
     assert not acted[:, people.joined > BURN_IN + SMALL.days].any()
+
+
+def rows_of(platform, inside, event: str, own: bool | None = None) -> np.ndarray:
+    """→ [days × creators] rows of an event."""
+    rows = in_rooms(platform.log).query("event == @event")
+    if own is not None:
+        rows = rows[(rows["user_id"] == rows["actor_id"]) == own]
+    creators = inside.world.people.user_id
+    grid = np.zeros((SMALL.days, len(creators)))
+    np.add.at(grid, (rows["day"], pd.Index(creators).get_indexer(rows["user_id"])), 1)
+    return grid
+
+
+def test_each_cause_shows_in_its_channels_and_only_then(platform, inside) -> None:
+    logged, calendar = inside.life.states[BURN_IN:], inside.world.calendar
+    days = slice(BURN_IN, BURN_IN + SMALL.days)
+    bad = {chain: np.stack([s.bad[chain] for s in logged]) for chain in CHAINS}
+    shows = {
+        "badge_visit": (~bad["supporters_quiet"], 1.0, 0.0),
+        "badge_chat": (~bad["supporters_quiet"], 0.9, 0.0),
+        "first_comment": (~bad["unanswered_posts"], 0.95, 0.1),
+        "recommended": (~bad["falling_reach"], 0.95, 0.2),
+        "night_live": (calendar.burst[days], 1.0, 0.05),
+        "away_notice": (calendar.notice[days], 1.0, 0.03),
+        "fee_page_view": (np.stack([s.price < CONCERNED for s in logged]), 1.0, 0.05),
+    }
+    assert set(shows) == {c.event for c in CHANNELS if c.role == "cause"}
+    acted = inside.life.acted[BURN_IN:].copy()
+    acted[calendar.outage_day - BURN_IN] = False
+    for event, (when, least, most) in shows.items():
+        happens = rows_of(platform, inside, event) > 0
+        assert not happens[~inside.life.acted[BURN_IN:]].any(), event
+        assert happens[acted & when].mean() >= 0.98 * least, event
+        assert happens[acted & ~when].mean() <= most, event
+
+
+def test_distractors_go_along_with_their_cause(platform, inside) -> None:
+    acted = inside.life.acted[BURN_IN:]
+    for channel in CHANNELS:
+        if channel.role != "distractor":
+            continue
+        [carrier, *_] = [c for c in CHANNELS if c.role == "cause" and c.cause == channel.cause]
+        both = [rows_of(platform, inside, c.event)[acted] for c in (channel, carrier)]
+        assert np.corrcoef(*both)[0, 1] > 0.05, channel.event
+
+
+def test_a_session_begins_with_opening_the_room(platform) -> None:
+    own = in_rooms(platform.log).query("user_id == actor_id")
+    first = own.groupby(["user_id", "day"])["event"].first()
+    assert (first == "room_open").mean() > 0.98  # the outage, and two rows in one millisecond
+
+
+def test_fans_come_to_rooms_that_are_open(platform, inside) -> None:
+    people = inside.world.people
+    joined = pd.Series(people.joined - BURN_IN, index=people.user_id)
+    noise = [c.event for c in CHANNELS if c.role in ("independent", "user_constant")]
+    rows = in_rooms(platform.log)
+    rows = rows[~rows["event"].isin(noise)]
+    assert (rows["day"].to_numpy() >= joined[rows["user_id"]].to_numpy()).all()
 
 
 def test_noise_knows_nothing(platform, inside) -> None:
