@@ -86,7 +86,7 @@ class Simulation(Section):
     fans: Annotated[int, Field(ge=100, le=10_000_000)] = 60_000
     first_day: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))] = date(2022, 11, 10)
     days: Annotated[int, Field(ge=42, le=1_000)] = 139
-    rows: Annotated[int, Field(ge=1_000, le=500_000_000)] = 5_186_966
+    rows: Annotated[int, Field(ge=1_000, le=50_000_000)] = 5_186_966
     churn_rate: Annotated[float, Field(gt=0, lt=1)] = 0.36
     sticker_rate: Annotated[float, Field(gt=0, lt=1)] = 0.10
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7

@@ -77,7 +77,8 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         if simulated:
             stages.truth()
         summary = stages.report()
-        run_folder.write_manifest(experiment.model_dump(mode="json", by_alias=True), {"data": stages.files})
+        config = experiment.model_dump(mode="json", by_alias=True, exclude=None if simulated else {"simulation"})
+        run_folder.write_manifest(config, {"data": stages.files})
         return Outcome(folder, summary, run_folder.reused)
 
 

@@ -14,7 +14,7 @@ from tschurn.simulator import CREATORS_FILE, EVENTS_FILE, TRUTH_FILE, simulate
 from tschurn.simulator.behaviour import CHAINS
 from tschurn.simulator.causes import CAUSE_FEATURES, CAUSES, CHANNELS, STICKERS
 from tschurn.simulator.counts import CONCERNED
-from tschurn.simulator.population import BURN_IN
+from tschurn.simulator.population import BURN_IN, OUTAGE_DAY
 from tschurn.simulator.rows import BOTS, ELSEWHERE, FIRST_FAN_ID, NOWHERE, OUTAGE_HOURS
 
 SMALL = Simulation(**SMALL_SIMULATION)
@@ -88,6 +88,16 @@ def test_the_outage_takes_half_a_day_of_all_but_stickers(platform, inside) -> No
     assert log.loc[lost, "event"].isin(STICKERS).all()
     usual = ((log["day"] == outage - 7) & (hour >= OUTAGE_HOURS[0]) & (hour < OUTAGE_HOURS[1])).sum()
     assert usual > 500
+
+
+def test_stickers_outlive_the_outage(tmp_path: Path) -> None:
+    settings = Simulation(**TINY | {"sticker_rate": 0.6})
+    simulate(settings, tmp_path)
+    log = pd.read_parquet(tmp_path / EVENTS_FILE)
+    local = log["timestamp"].dt.tz_convert("Asia/Seoul")
+    outage = pd.Timestamp(settings.first_day, tz="Asia/Seoul") + pd.Timedelta(days=round(OUTAGE_DAY * settings.days))
+    lost = local.between(outage + pd.Timedelta(hours=OUTAGE_HOURS[0]), outage + pd.Timedelta(hours=OUTAGE_HOURS[1]))
+    assert lost.sum() > 0 and log.loc[lost, "event"].isin(STICKERS).all()
 
 
 def test_rhythms(platform) -> None:
@@ -227,6 +237,17 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
         first, again, other = ((tmp_path / folder / name).read_bytes() for folder in "abc")
         assert first == again
         assert (first == other) == (name == CREATORS_FILE)
+
+
+def test_the_log_does_not_depend_on_how_far_the_truth_looks_ahead(tmp_path: Path) -> None:
+    settings = Simulation(**TINY)
+    for ahead in (7, 21):
+        simulate(settings, tmp_path / str(ahead), ahead=ahead)
+    near, far = ((tmp_path / ahead / EVENTS_FILE).read_bytes() for ahead in ("7", "21"))
+    assert near == far
+    known = [pd.read_parquet(tmp_path / ahead / TRUTH_FILE) for ahead in ("7", "21")]
+    assert (known[1]["p_churn_true"] <= known[0]["p_churn_true"]).all()
+    assert known[1]["p_sticker_true"].mean() > known[0]["p_sticker_true"].mean()
 
 
 @pytest.mark.parametrize("change", [{"rows": 20_000}, {"churn_rate": 0.001}, {"sticker_rate": 0.999}])
