@@ -116,6 +116,10 @@ def _simulate(arguments: argparse.Namespace) -> int:
         f"  {made.windows:,} windows of 7 + 7 days, one a day: churn rate {made.churn_rate:.3f}, "
         f"sticker rate {made.sticker_rate:.3f}"
     )
+    print(
+        f'  to run on it: [log] path = "{folder / simulator.EVENTS_FILE}", creators = '
+        f'"{folder / simulator.CREATORS_FILE}", timezone = "{simulator.ZONE}", drop_duplicates = true'
+    )
     return 0
 
 

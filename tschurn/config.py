@@ -92,7 +92,7 @@ class Simulation(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
 
 
-SMALL_SIMULATION = {"creators": 300, "fans": 6_000, "rows": 700_000}
+SMALL_SIMULATION = {"creators": 300, "fans": 6_000, "rows": 600_000}
 
 
 class WindowShape(Section):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tschurn.config import Simulation
 
 EVENTS_FILE, CREATORS_FILE, TRUTH_FILE = "events.parquet", "creators.csv", f"{TRUTH.name}.parquet"
+ZONE = "Asia/Seoul"  # its days are cut in it
 AHEAD = 7  # days of outcome that the truth is about, unless said otherwise
 STEPS = 6
 # The modules that make a simulated log, and those that look at what came of it.

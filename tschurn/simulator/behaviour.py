@@ -12,9 +12,10 @@ day and [days × creators] for a life.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -118,7 +119,18 @@ def step(state: State, day: int, world: World, uniforms: Mapping[str, np.ndarray
     return _after(state, day, world, acts), acts
 
 
-def log_odds(state: State, day: int, world: World) -> np.ndarray:
+def stacked(states: Sequence[State]) -> State:
+    """States of several days, [creators] each → one State of [days × creators]."""
+
+    def stack(parts: list) -> Any:
+        if isinstance(parts[0], dict):
+            return {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+        return np.stack(parts)
+
+    return State(**{f.name: stack([getattr(state, f.name) for state in states]) for f in fields(State)})
+
+
+def log_odds(state: State, day: int | np.ndarray, world: World) -> np.ndarray:
     """Log-odds of an act on `day`, given the end of the day before; without the shock of `chance`."""
     return world.pull[day] + mood(state, world)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -67,6 +68,7 @@ def windows(acted: np.ndarray, stickers: np.ndarray | None = None) -> tuple[np.n
 
 
 def _solve(rate: Callable[[float], float], wanted: float, between: tuple[float, float], key: str) -> float:
+    rate = cache(rate)
     ends = [rate(x) for x in between]
     if not min(ends) < wanted < max(ends):
         raise SimulationError(

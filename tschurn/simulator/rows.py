@@ -17,12 +17,12 @@ import pyarrow as pa
 
 from tschurn.config import Simulation
 from tschurn.errors import SimulationError
+from tschurn.simulator import ZONE
 from tschurn.simulator.behaviour import World
 from tschurn.simulator.causes import CHANNELS, STICKERS
 from tschurn.simulator.counts import Days
 from tschurn.simulator.population import BURN_IN
 
-ZONE = "Asia/Seoul"
 FIRST_SYSTEM_ID, FIRST_FAN_ID = 90_001, 100_001
 SYSTEM = ("crawler_hit", "ad_slot", "cdn_refresh", "region_ping", "recommended")  # one account for each
 TOP_SUPPORTER = ("badge_visit", "badge_chat")

@@ -16,12 +16,26 @@ from scipy.special import expit
 
 from tschurn.config import Simulation
 from tschurn.contracts import Progress, silent
-from tschurn.simulator.behaviour import CHAINS, DRAWS, SHOCK, Life, State, World, idle, live, log_odds, mood, step
+from tschurn.simulator.behaviour import (
+    CHAINS,
+    DRAWS,
+    SHOCK,
+    Life,
+    State,
+    World,
+    idle,
+    live,
+    log_odds,
+    mood,
+    stacked,
+    step,
+)
 from tschurn.simulator.causes import CAUSES
 from tschurn.simulator.population import BURN_IN
 
 LEAST_DROP = 0.10  # of p_churn_true; a day on which no cause's removal lowers it by this has none
 FUTURES = 32
+BLOCK = 64  # days whose states are in memory together
 # Chance of a sticker on a day, as a rate: loyal supporters (fewer while the top one stays away), streaks,
 # all of it more in the campaign week; a little reaches rooms whose creator stays away.
 LOYAL_WITHOUT_TOP, STREAK_FROM, STREAK_MOST, STREAK_RATE, CAMPAIGN_FACTOR, IDLE_RATE = 0.35, 2, 4, 0.3, 3.0, 0.08
@@ -29,10 +43,12 @@ LOYAL_WITHOUT_TOP, STREAK_FROM, STREAK_MOST, STREAK_RATE, CAMPAIGN_FACTOR, IDLE_
 
 def churn(world: World, life: Life, days: np.ndarray, ahead: int) -> np.ndarray:
     """→ probability of no act on the `ahead` days after each of `days`, [days × creators]; exact."""
-    return np.stack([_no_act(world, life.states[day], day, ahead) for day in days])
+    blocks = np.array_split(days, -(-len(days) // BLOCK))
+    return np.concatenate([_no_act(world, stacked([life.states[d] for d in block]), block, ahead) for block in blocks])
 
 
-def _no_act(world: World, state: State, day: int, ahead: int) -> np.ndarray:
+def _no_act(world: World, state: State, day: np.ndarray, ahead: int) -> np.ndarray:
+    """State at the end of each of some days, [days × creators] → probability of no act on the days after it."""
     ends, back = CHAINS["chance"] if world.off != "chance" else (0.0, 1.0)
     bad = state.bad["chance"].astype(float)
     calm, shocked = 1 - bad, bad
