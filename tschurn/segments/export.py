@@ -30,7 +30,8 @@ FACTS = {
 }
 # OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
 # blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
-FORMULA = r"^[\x00-\x1f\x7f]|^[ \u00a0\u3000\ufeff]*[=+\-@＝＋－＠]"
+_BLANK = r"[\x00-\x20\x7f\u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
+FORMULA = rf"^[\x00-\x1f\x7f]|^{_BLANK}*[=+\-@＝＋－＠]"
 
 
 def write_lists(
