@@ -18,19 +18,22 @@ import pandas as pd
 
 from tschurn import config, pipeline
 
-EXPERIMENTS = ("experiments/creator_platform_time.toml", "experiments/creator_platform.toml")
+ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = [ROOT / "experiments" / f"{name}.toml" for name in ("creator_platform_time", "creator_platform")]
 GROUPS = ("collinear", "selected", "direction_right", "precision_at_3", "precision_chance", "precision_recency",
           "precision_same", "precision_change", "cause_share")  # fmt: skip
 
 
 def main(files: list[str], seed: int | None) -> None:
     """Run each experiment file and print its tables; seed: of the simulation, if not the file's own."""
-    for file in files or list(EXPERIMENTS):
+    for file in files or EXPERIMENTS:
         experiment = config.load(file)
+        if experiment.log.dataset != "creator_platform":
+            sys.exit(f"{file}: its log is not simulated, so there is no truth to mark it by")
         if seed is not None:
-            simulation = experiment.simulation.model_copy(update={"seed": seed})
+            simulation = config.simulation(experiment.simulation.model_dump() | {"seed": seed})
             experiment = experiment.model_copy(update={"simulation": simulation})
-        folder = Path("reports") / experiment.experiment.name / ("latest" if seed is None else f"seed {seed}")
+        folder = ROOT / "reports" / experiment.experiment.name / ("latest" if seed is None else f"seed {seed}")
         summary = pipeline.run(experiment, folder, _line).summary
         figures = pd.read_parquet(folder / "stages" / "truth" / "truth_figures.parquet")
         seconds = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["seconds"]

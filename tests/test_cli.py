@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tschurn.config import SMALL_SIMULATION, Simulation
+
 Call = Callable[..., tuple[int, str, str]]
 Write = Callable[..., Path]
 HEADER = "user_id,actor_id,timestamp,event,value\n"
@@ -107,6 +109,8 @@ def test_simulate_writes_a_log_once(tschurn: Call, tmp_path: Path) -> None:
         (("--sticker-rate", 0.999), "sticker_rate"),
         (("--rows", 20_000), "rows = 20,000 is too few"),
         (("--first-day", "yesterday"), "--first-day"),
+        (("--first-day", "1668038400"), "--first-day"),
+        (("--first-day", "2019-01-01"), "--first-day"),
         (("--seed", -1), "--seed"),
     ],
 )
@@ -115,9 +119,22 @@ def test_a_platform_that_cannot_be(tschurn: Call, tmp_path: Path, options: tuple
     assert not (tmp_path / "platform").exists()
 
 
-def test_simulating_into_a_file(tschurn: Call, tmp_path: Path) -> None:
+def test_simulating_where_one_cannot(tschurn: Call, tmp_path: Path) -> None:
     (tmp_path / "platform").touch()
-    refused(tschurn("simulate", tmp_path / "platform", *TINY), "platform", "is a file")
+    for folder in ("platform", "platform/below"):
+        refused(tschurn("simulate", tmp_path / folder, *TINY), "platform", "is a file")
+    (tmp_path / "taken" / "events.parquet").mkdir(parents=True)
+    refused(tschurn("simulate", tmp_path / "taken", *TINY, "--force"), "events.parquet", "is a folder")
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["events.parquet"]
+
+
+def test_help_tells_the_defaults_of_the_simulation(tschurn: Call) -> None:
+    text = " ".join(tschurn("simulate", "--help")[1].split())
+    for key, default in Simulation().model_dump().items():
+        about = re.split(r" --(?!small \d)", text.split(f"--{key.replace('_', '-')} ")[-1])[0]
+        small = f"; with --small {SMALL_SIMULATION[key]}" if key in SMALL_SIMULATION else ""
+        shown = "0.10" if key == "sticker_rate" else default
+        assert f"default {shown}{small})" in about, (key, about)
 
 
 def test_debug_shows_the_traceback(tschurn: Call) -> None:

@@ -44,7 +44,7 @@ def test_defaults_work() -> None:
         ({"contacts": {"path": "c.csv"}}, ["`contacts`", "not in this version"]),
         ({"segments": {"threshold": "capacity"}}, ["[segments]", "`capacity`"]),
         ({"experiment": {"name": "../out"}}, ["`experiment.name`"]),
-        ({"simulation": {"creators": 100}}, ["[simulation]", "creator_platform"]),
+        ({"simulation": {"creators": 100}}, ["my.toml: [simulation] is for `dataset", "creator_platform"]),
         ({"targets": {"sticker": {"events": []}}}, ["`targets.sticker.events`"]),
     ],
 )
@@ -62,7 +62,12 @@ def test_a_mistake_is_one_sentence_that_names_the_key(sections: dict, told: list
     [
         ({"simulation": {"creators": 5}}, "`simulation.creators`"),
         ({"simulation": {"creator": 50}}, "did you mean `creators`?"),
-        ({"log": {"creators": "mine.csv"}}, "brings its own"),
+        ({"log": {"creators": "mine.csv"}}, 'my.toml: `dataset = "creator_platform"` brings its own'),
+        ({"log": {"timezone": "UTC"}}, "in Asia/Seoul"),
+        ({"targets": {"churn": {"events": ["post"]}}}, "[targets.churn]"),
+        ({"targets": {"sticker": {"events": ["sticker_small"]}}}, "[targets.sticker] events"),
+        ({"targets": {"sticker": {"events": ["post"], "side": "own"}}}, "[targets.sticker] events"),
+        ({"simulation": {"first_day": 1668038400}}, "a day such as"),
     ],
 )
 def test_mistakes_about_a_simulated_log(sections: dict, told: str) -> None:
@@ -70,6 +75,11 @@ def test_mistakes_about_a_simulated_log(sections: dict, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config.parse(raw, "my.toml")
     assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_platform_has_a_zone_of_its_own() -> None:
+    raw = {"experiment": {"name": "x"}, "log": {"dataset": "creator_platform"}}
+    assert config.parse(raw, "x.toml").log.timezone == "Asia/Seoul"
 
 
 @pytest.mark.parametrize("content", [b"[experiment\n", b"a = \xff", b"\x00\x01"])

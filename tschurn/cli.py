@@ -18,11 +18,11 @@ from tschurn import __version__
 _LINE_SECONDS = 10
 # Keys of [simulation] that are options of `tschurn simulate`.
 _SIMULATION = {
-    "creators": "creators on the list (default 750)",
-    "fans": "users who are no creators (default 60000)",
-    "first_day": "such as 2022-11-10, the default",
+    "creators": "creators on the list (default 750; with --small 300)",
+    "fans": "users who are no creators (default 60000; with --small 6000)",
+    "first_day": "first day of the log (default 2022-11-10)",
     "days": "length of the log (default 139)",
-    "rows": "rows of the raw log (default 5186966)",
+    "rows": "rows of the raw log (default 5186966; with --small 600000)",
     "churn_rate": "of all closed windows of 7 + 7 days, one a day (default 0.36)",
     "sticker_rate": "of the same windows (default 0.10)",
     "seed": "of everything random (default 7)",
@@ -77,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("folder", metavar="DIR", help="where the files go")
     simulate.add_argument("--small", action="store_true", help="a small platform, for trying things out")
     for key, about in _SIMULATION.items():
-        simulate.add_argument(f"--{key.replace('_', '-')}", metavar="N", help=about)
+        metavar = "DAY" if key == "first_day" else "N"
+        simulate.add_argument(f"--{key.replace('_', '-')}", metavar=metavar, help=about)
     simulate.add_argument("--force", action="store_true", help="replace a simulation that is there already")
     simulate.add_argument("--quiet", action="store_true", help="no progress bars")
     simulate.set_defaults(command=_simulate)
@@ -118,7 +119,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     )
     print(
         f'  to run on it: [log] path = "{folder / simulator.EVENTS_FILE}", creators = '
-        f'"{folder / simulator.CREATORS_FILE}", timezone = "{simulator.ZONE}", drop_duplicates = true'
+        f'"{folder / simulator.CREATORS_FILE}", timezone = "{config.PLATFORM_ZONE}", drop_duplicates = true'
     )
     return 0
 

@@ -55,6 +55,14 @@ class Log(Section):
     engine: Literal["duckdb"] = "duckdb"
     drop_duplicates: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _zone_of_the_platform(cls, raw: Any) -> Any:
+        """The simulated platform's days are cut in its own zone, unless said otherwise."""
+        if isinstance(raw, dict) and raw.get("dataset") == "creator_platform":
+            return {"timezone": PLATFORM_ZONE} | raw
+        return raw
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -75,21 +83,34 @@ class Log(Section):
         return ZoneInfo(self.timezone)
 
 
+PLATFORM_ZONE = "Asia/Seoul"
+PLATFORM_STICKERS = ("sticker_small", "sticker_medium", "sticker_large")
+MOST_ROWS = 50_000_000
+
+
 class Simulation(Section):
     """[simulation]: the size and rates of the simulated creator platform (`dataset = "creator_platform"`).
 
     creators: on the list, a few of whom never act. rows: of the raw log, all counted. churn_rate,
     sticker_rate: of all closed windows of 7 + 7 days, one a day. The defaults are the founding project's.
+    The holiday Seollal is known for the years 2020 to 2030.
     """
 
     creators: Annotated[int, Field(ge=20, le=20_000)] = 750
     fans: Annotated[int, Field(ge=100, le=10_000_000)] = 60_000
-    first_day: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))] = date(2022, 11, 10)
+    first_day: Annotated[date, Field(ge=date(2020, 1, 1), le=date(2029, 12, 31))] = date(2022, 11, 10)
     days: Annotated[int, Field(ge=42, le=1_000)] = 139
-    rows: Annotated[int, Field(ge=1_000, le=50_000_000)] = 5_186_966
+    rows: Annotated[int, Field(ge=1_000, le=MOST_ROWS)] = 5_186_966
     churn_rate: Annotated[float, Field(gt=0, lt=1)] = 0.36
     sticker_rate: Annotated[float, Field(gt=0, lt=1)] = 0.10
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+
+    @field_validator("first_day", mode="before")
+    @classmethod
+    def _a_day(cls, value: Any) -> Any:
+        if not isinstance(value, date) and not (isinstance(value, str) and "-" in value):
+            raise ValueError("expected a day such as 2022-11-10")
+        return value
 
 
 SMALL_SIMULATION = {"creators": 300, "fans": 6_000, "rows": 600_000}
@@ -211,11 +232,22 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _simulated(self) -> Experiment:
-        if self.log.dataset == "creator_platform":
-            if self.log.creators or self.log.columns != Columns():
-                raise ValueError('`dataset = "creator_platform"` brings its own columns and its list of creators')
-        elif "simulation" in self.model_fields_set:
-            raise ValueError('[simulation] is for `dataset = "creator_platform"` under [log] only')
+        sticker = self.targets.sticker
+        if self.log.dataset != "creator_platform":
+            if "simulation" in self.model_fields_set:
+                raise ValueError('[simulation] is for `dataset = "creator_platform"` under [log] only')
+            return self
+        if self.log.creators or self.log.columns != Columns():
+            raise ValueError('`dataset = "creator_platform"` brings its own columns and its list of creators')
+        # what the truth is about: other days or targets would be marked by it all the same, and wrongly
+        if self.log.timezone != PLATFORM_ZONE:
+            raise ValueError(f'`dataset = "creator_platform"` counts its days in {PLATFORM_ZONE}; set that `timezone`')
+        if self.targets.churn.events:
+            raise ValueError('`dataset = "creator_platform"` knows the truth of all own acts; leave out '
+                             "`events` of [targets.churn]")  # fmt: skip
+        if sticker and (sticker.side != "received" or set(sticker.events) != set(PLATFORM_STICKERS)):
+            raise ValueError('`dataset = "creator_platform"` knows the truth of received stickers; set '
+                             f"[targets.sticker] events = {list(PLATFORM_STICKERS)}")  # fmt: skip
         return self
 
 
@@ -287,11 +319,8 @@ def _sentence(error: ValidationError) -> str:
     elif first["type"] == "missing":
         text = f"key `{key}` is missing"
     elif first["type"] == "value_error":
-        text = (
-            f"key `{key}` = {shown}: {first['ctx']['error']}"
-            if shown != "dict"
-            else f"[{key}]: {first['ctx']['error']}"
-        )
+        where = "" if not parts else f"[{key}]: " if shown == "dict" else f"key `{key}` = {shown}: "
+        text = f"{where}{first['ctx']['error']}"
     else:
         message = first["msg"][0].lower() + first["msg"][1:]
         text = f"key `{key}`: {message}, found {shown}"

@@ -39,6 +39,8 @@ PACKAGES = (
     "pm4py", "numpy", "pandas", "pyarrow", "duckdb", "ibis-framework", "plotly", "pydantic",
 )  # fmt: skip
 
+PARQUET = {"compression": "zstd"}  # how tables are written
+
 
 class StageFolder:
     """The results of one stage: tables by contract, arrays and JSON by name."""
@@ -210,7 +212,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
     with writing(path) as beside:
-        pq.write_table(table, beside, compression="zstd")
+        pq.write_table(table, beside, **PARQUET)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -52,6 +52,7 @@ class PlantedWindows:
             {
                 "feature": names,
                 "kind": ["daily"] * len(daily) + ["history"] * len(history),
+                "measure": "count",
                 "label_en": [f"{name} in words" for name in names],
                 "label_ko": [f"{name} 말로" for name in names],
             }

@@ -219,3 +219,13 @@ def test_lightgbm_direct_explainer_at_work(given, tables: dict[str, pd.DataFrame
     found = explain.explain(windows, **arguments | changed)
     assert found["importance"]["column"].iloc[0] == "recency"
     assert len(found["importance"]) == len(Trees.columns)
+
+
+def test_a_sum_of_people_is_not_told_as_a_number_of_people(planted) -> None:
+    windows = planted(users=5, anchors=9)
+    windows.features["measure"] = np.where(windows.features["feature"] == "post", "actors", "count")
+    told = explain._FlatWindows(windows, 0).features(windows.flat_columns()).set_index("feature")
+    assert told.loc["post", "label_en"] == "post in words, day by day summed, last 7 days"
+    assert told.loc["post", "label_ko"] == "post 말로, 일별 합, 최근 7일"
+    assert told.loc["noise_0", "label_en"] == "noise_0 in words, last 7 days"
+    assert told.loc["recency", "label_en"] == "recency in words"

@@ -30,10 +30,11 @@ def experiment(
 ) -> config.Experiment:
     """The experiment of these tables; whether their log counts as simulated."""
     source = {"dataset": "creator_platform"} if simulated else {"path": "/somewhere/private/events.parquet"}
+    events = list(config.PLATFORM_STICKERS) if simulated else ["gift", HOSTILE[0]]
     raw = {
         "experiment": {"name": "made up", "language": language},
         "log": source | {"timezone": "Asia/Seoul"},
-        "targets": {"churn": {}} | ({"sticker": {"events": ["gift", HOSTILE[0]]}} if sticker else {}),
+        "targets": {"churn": {}} | ({"sticker": {"events": events}} if sticker else {}),
     }
     return config.parse(raw | sections, "fixture")
 

@@ -40,7 +40,7 @@ def test_own_rows_are_the_acts_that_were_lived(platform, inside) -> None:
     assert not (logged & ~acted).any()
     differs = np.flatnonzero((logged != acted).any(axis=1))
     assert set(differs) <= {outage}
-    assert (logged[outage] != acted[outage]).mean() < 0.1
+    assert 0.1 < (logged[outage] != acted[outage]).sum() / acted[outage].sum() < 0.6
 
 
 def test_size_and_columns(platform) -> None:
@@ -265,7 +265,7 @@ def test_the_least_number_of_rows_is_enough(tmp_path: Path) -> None:
     assert simulate(Simulation(**TINY | {"rows": least}), tmp_path).rows == least
 
 
-@pytest.mark.parametrize("first_day", ["2020-02-20", "2024-01-01", "2031-06-01"])
+@pytest.mark.parametrize("first_day", ["2020-02-20", "2024-01-01", "2029-12-20"])
 def test_any_calendar(tmp_path: Path, first_day: str) -> None:
     settings = Simulation(**TINY | {"first_day": first_day})
     made = simulate(settings, tmp_path)

@@ -164,13 +164,21 @@ class _FlatWindows:
 
         place: in the daily panel, -1 for those that are not daily.
         """
+        import pandas as pd
+
         daily = self.windows.features[self.windows.features["kind"] == "daily"]
         places = {feature: i for i, feature in enumerate(daily["feature"])}
         features = columns.drop_duplicates("feature").reset_index(drop=True)
         features = features.assign(place=[places.get(f, -1) for f in features["feature"]])
         days = self.windows.flat_columns()["day_offset"].nunique()
-        for language, suffix in (("en", f", last {days} days"), ("ko", f", 최근 {days}일")):
-            label = dict(zip(daily["feature"], daily[f"label_{language}"] + suffix, strict=True))
+        # who comes every day counts every day: a sum of people is not a number of people
+        people = (daily["measure"] == "actors").to_numpy()
+        for language, suffix, summed in (
+            ("en", f"last {days} days", "day by day summed, "),
+            ("ko", f"최근 {days}일", "일별 합, "),
+        ):
+            told = daily[f"label_{language}"] + ", " + pd.Series(summed, index=daily.index).where(people, "") + suffix
+            label = dict(zip(daily["feature"], told, strict=True))
             features[f"label_{language}"] = [
                 label.get(f, own) for f, own in zip(features["feature"], features[f"label_{language}"], strict=True)
             ]

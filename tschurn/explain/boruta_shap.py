@@ -130,7 +130,7 @@ def is_classification(y: np.ndarray) -> bool:
 
 
 def _decide(hits: np.ndarray, trials: int, tests: int) -> np.ndarray:
-    """Hits of undecided columns after `trials` trials → decisions, `tests` tests being made."""
+    """Hits of undecided features after `trials` trials → decisions, `tests` tests being made."""
     level = ALPHA / (2 * tests)  # two-sided: half on each side
     accept = stats.binom.sf(hits - 1, trials, 0.5) < level
     reject = stats.binom.cdf(hits, trials, 0.5) < level

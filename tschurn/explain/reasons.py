@@ -1,4 +1,4 @@
-"""SHAP values of the scored users → REASONS: up to three sentences per user, in English and Korean."""
+"""SHAP values of windows → REASONS: up to three sentences for each, in English and Korean."""
 
 from __future__ import annotations
 

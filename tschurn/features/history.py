@@ -21,10 +21,13 @@ def history_features(daily: pd.DataFrame, has_sticker: bool) -> pd.DataFrame:
     """FEATURES rows of kind 'daily' → those of kind 'history', in the order of `at_anchors`."""
     rows = [_row(*spec) for spec in _own_specs(has_sticker)]
     for feature in daily.itertuples(index=False):
+        # who comes every day counts every day: a sum of people is not a number of people
+        summed = ("day by day summed, ", "일별 합, ") if feature.measure == "actors" else ("", "")
         rows.append(
             _row(
                 f"sum:{feature.feature}:{EVENT_LOOKBACK}", feature.measure, EVENT_LOOKBACK,
-                f"{feature.label_en}, last {EVENT_LOOKBACK} days", f"{feature.label_ko}, 최근 {EVENT_LOOKBACK}일",
+                f"{feature.label_en}, {summed[0]}last {EVENT_LOOKBACK} days",
+                f"{feature.label_ko}, {summed[1]}최근 {EVENT_LOOKBACK}일",
                 feature.side, feature.event_name,
             )
         )  # fmt: skip

@@ -10,6 +10,7 @@ of their own, fans who visit them, paid stickers; the laws, the causes and all n
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ from tschurn.contracts import TRUTH, Progress, silent
 from tschurn.errors import SimulationError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     from tschurn.config import Simulation
 
 EVENTS_FILE, CREATORS_FILE, TRUTH_FILE = "events.parquet", "creators.csv", f"{TRUTH.name}.parquet"
-ZONE = "Asia/Seoul"  # its days are cut in it
 AHEAD = 7  # days of outcome that the truth is about, unless said otherwise
 STEPS = 6
 # The modules that make a simulated log, and those that look at what came of it.
@@ -56,7 +58,6 @@ def simulate(
     import numpy as np
     from scipy import stats
 
-    from tschurn.runs import write_parquet, writing
     from tschurn.simulator import behaviour, counts, population, rates, rows, truth
 
     progress("simulation", 0, STEPS, "people and rates")
@@ -80,11 +81,7 @@ def simulate(
 
     known = truth.table(world, life, uniforms, factor, settings, ahead, within)
     progress("simulation", 5, STEPS, "writing")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_parquet(folder / TRUTH_FILE, TRUTH.check(known))
-    with writing(folder / CREATORS_FILE) as beside:
-        beside.write_text("creator_id\n" + "".join(f"{u}\n" for u in sorted(world.people.user_id)), encoding="utf-8")
-    write_parquet(folder / EVENTS_FILE, log)
+    _write(folder, log, world.people.user_id, known)
     progress("simulation", STEPS, STEPS)
     eligible, churned, got = rates.windows(life.acted[population.BURN_IN :], stickers > 0)
     return Simulated(
@@ -92,13 +89,38 @@ def simulate(
     )
 
 
+def _write(folder: Path, log: pa.Table, creators: np.ndarray, known: pd.DataFrame) -> None:
+    """The three files, all beside their places before any takes its name."""
+    import pyarrow.parquet as pq
+
+    from tschurn.runs import PARQUET, writing
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            writing(folder / TRUTH_FILE) as truth_beside,
+            writing(folder / CREATORS_FILE) as creators_beside,
+            writing(folder / EVENTS_FILE) as events_beside,
+        ):
+            pq.write_table(TRUTH.check(known), truth_beside, **PARQUET)
+            creators_beside.write_text("creator_id\n" + "".join(f"{u}\n" for u in sorted(creators)), encoding="utf-8")
+            pq.write_table(log, events_beside, **PARQUET)
+    except OSError as error:
+        raise SimulationError(f"{folder}: the simulated log cannot be written ({error.strerror})") from None
+
+
 def refuse_to_overwrite(folder: Path, force: bool) -> None:
-    """Raise SimulationError when a simulation, or anything under its file names, is in the folder."""
-    if folder.exists() and not folder.is_dir():
-        raise SimulationError(f"{folder}: is a file; expected a folder for the simulated log")
-    there = [name for name in (EVENTS_FILE, CREATORS_FILE, TRUTH_FILE) if (folder / name).exists()]
+    """Raise SimulationError when a simulation, or anything under its file names, is in the folder, or none can be."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise SimulationError(f"{nearest}: is a file; expected a folder for the simulated log")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise SimulationError(f"{nearest}: may not be written to; give another folder for the simulated log")
+    there = [folder / name for name in (EVENTS_FILE, CREATORS_FILE, TRUTH_FILE) if (folder / name).exists()]
+    if folders := [path for path in there if path.is_dir()]:
+        raise SimulationError(f"{folders[0]}: is a folder; give another one for the simulated log")
     if there and not force:
-        raise SimulationError(f"{folder / there[0]}: is there already; give another folder, or --force to replace it")
+        raise SimulationError(f"{there[0]}: is there already; give another folder, or --force to replace it")
 
 
 def read_truth(folder: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What the simulated platform logs, which of it carries a cause, and by which features a cause is recognised.
+"""Constants: what the simulated platform logs, which of it carries a cause, by which features one knows a cause.
 
 CAUSE_FEATURES is the table that explanations are marked by. It was written before any explanation was
 run on a simulated log.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from tschurn.config import PLATFORM_STICKERS
 
 CAUSES = (
     "supporters_quiet",  # the top supporter stops coming
@@ -27,7 +29,8 @@ class Channel:
 
     role: 'cause' shows what moves a creator; 'distractor' goes along with a cause but moves nobody;
     'independent' is drawn without regard to anything, 'user_constant' too, once per creator; 'plain' is
-    the rest, most of it a matter of how active creator and audience are.
+    the rest, most of it a matter of how active creator and audience are. Sums of an independent channel over
+    28 days still grow in the first 28 days of the log, as all such sums do.
     """
 
     side: Literal["own", "received"]
@@ -72,7 +75,7 @@ CHANNELS = (
     Channel("received", "sticker_medium"),
     Channel("received", "sticker_large"),
 )
-STICKERS = {"sticker_small": 1_000, "sticker_medium": 5_000, "sticker_large": 30_000}  # won
+STICKERS = dict(zip(PLATFORM_STICKERS, (1_000, 5_000, 30_000), strict=True))  # won apiece
 
 # cause → at most three features (FEATURES.feature) that show it, each with the sign of its effect on
 # churn: +1, more of it, more churn. Chance shows in nothing.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tschurn.config import Simulation
+from tschurn.config import MOST_ROWS, Simulation
 from tschurn.errors import SimulationError
 from tschurn.simulator.behaviour import CHAINS, Life, World
 from tschurn.simulator.causes import CHANNELS, STICKERS
-from tschurn.simulator.population import BURN_IN, NEVER
+from tschurn.simulator.population import BURN_IN
 
 ROOM_SHARE = 0.6  # of the raw rows, in the rooms of creators; the rest is elsewhere on the platform
 FAN_GROWTH = 1.3  # fans' acts on the last day for each on the first
@@ -57,9 +57,11 @@ def counts(world: World, days: Days, settings: Simulation) -> dict[tuple[str, st
     wanted = ROOM_SHARE * settings.rows - fixed
     expected = sum(float(rate.sum()) for rate in crowd.values())
     if wanted < 0.1 * fixed or expected == 0:
+        least = round(1.1 * fixed / ROOM_SHARE) + 1
+        enough = f"give at least {least:,} rows, or " if least <= MOST_ROWS else "give "
         raise SimulationError(
             f"rows = {settings.rows:,} is too few for {settings.creators:,} creators on {settings.days} days; "
-            f"give at least {round(1.1 * fixed / ROOM_SHARE) + 1:,} rows, or fewer creators or days"
+            f"{enough}fewer creators or days"
         )
     found |= {channel: random.poisson(rate * (wanted / expected)) for channel, rate in crowd.items()}
     return {(c.side, c.event): found[c.side, c.event] for c in CHANNELS}
@@ -126,8 +128,7 @@ def _crowd(world: World, days: Days) -> dict[tuple[str, str], np.ndarray]:
     first, last = BURN_IN, BURN_IN + len(days.acts)
     week = 1 + world.calendar.weekend[first:last] + 0.5 * world.calendar.season[first:last]
     growth = np.linspace(1.0, FAN_GROWTH, len(days.acts))
-    open_ = days.joined & (world.people.joined < NEVER)
-    audience = np.where(open_, world.people.audience * (week * growth)[:, None], 0.0)
+    audience = np.where(days.joined, world.people.audience * (week * growth)[:, None], 0.0)
     audience = audience * np.where(days.acts & ~days.well["falling_reach"], 0.75, 1.0)
     awake, live = np.where(days.acts, 1.0, 0.2), np.where(days.acts, 1.0, 0.02)
     rates = {

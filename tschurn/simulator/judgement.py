@@ -3,6 +3,7 @@
 Of both targets, on all test windows (about = "", n = windows); p is of the used model:
   base_rate         share of windows in which the target happened
   ap_ceiling        average precision with p_true as the score, against what happened: nobody can do better, luck aside
+                    (of stickers it is a little low, their p_true being a mean over simulated futures)
   auc_ceiling       the same, area under the ROC curve
   ap_used           average precision of p; null, as ap_ceiling is, where the target never happened
   auc_used          area under the ROC curve of p; null, as auc_ceiling is, with one class only

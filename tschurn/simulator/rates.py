@@ -1,6 +1,7 @@
 """wanted churn and sticker rates → the intercept and the sticker factor of the world that has them.
 
-Both rates rise or fall with one number each, under the same random numbers; SciPy finds it.
+Both rates move with one number each, under the same random numbers, all but steadily; SciPy finds it, and
+what it found is checked.
 """
 
 from __future__ import annotations

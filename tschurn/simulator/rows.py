@@ -8,16 +8,15 @@ a day, when only stickers, which are paid, were kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tschurn.config import Simulation
+from tschurn.config import PLATFORM_ZONE, Simulation
 from tschurn.errors import SimulationError
-from tschurn.simulator import ZONE
 from tschurn.simulator.behaviour import World
 from tschurn.simulator.causes import CHANNELS, STICKERS
 from tschurn.simulator.counts import Days
@@ -33,7 +32,6 @@ BOTS = 12
 OUTAGE_HOURS = (6, 18)
 DAY = 86_400_000  # milliseconds
 Counts = Mapping[tuple[str, str], np.ndarray]  # (side, event) → [days × creators]
-COLUMNS = ("room", "actor", "moment", "event", "amount")
 # Acts per hour of the day, from midnight on: lunch, evening, and a late end.
 RHYTHM = (5, 3, 2, 1, 1, 1, 2, 4, 6, 7, 7, 8, 11, 9, 7, 7, 8, 9, 11, 14, 17, 19, 17, 10)
 SESSION_MINUTES = (10.0, 120.0)
@@ -79,7 +77,7 @@ def raw_log(world: World, days: Days, counted: Counts, settings: Simulation) -> 
 def _rooms(
     world: World,
     days: Days,
-    counted: Mapping[tuple[str, str], np.ndarray],
+    counted: Counts,
     settings: Simulation,
     random: np.random.Generator,
 ) -> Rows:
@@ -94,7 +92,7 @@ def _rooms(
         times = n[day, creator]
         day, creator = np.repeat(day, times), np.repeat(creator, times)
         size, here = len(day), days.acts[day, creator]
-        moment = (begins + 0.0)[day, creator] + random.random(size) * lasts[day, creator]
+        moment = begins[day, creator] + random.random(size) * lasts[day, creator]
         if channel.event == "room_open":  # a session begins with it
             moment[np.concatenate([[0], np.cumsum(times)[:-1]])[: len(times)]] = begins[n > 0]
         elif channel.side == "received":
@@ -194,13 +192,12 @@ def _at(random: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
 
 
 def _joined(parts: list[Rows]) -> Rows:
-    return Rows(
-        *(np.concatenate([getattr(p, c) for p in parts]) for c in ("room", "actor", "moment", "event", "amount"))
-    )
+    return Rows(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Rows)))
 
 
 def _table(rows: Rows, settings: Simulation) -> pa.Table:
-    start = pd.Timestamp(settings.first_day, tz=ZoneInfo(ZONE))  # Korea has no daylight saving: days are 24 hours
+    # without daylight saving: all days have 24 hours
+    start = pd.Timestamp(settings.first_day, tz=ZoneInfo(PLATFORM_ZONE))
     stamps = pa.array(start.value // 1_000_000 + rows.moment, type=pa.int64())
     return pa.table(
         {

@@ -4,6 +4,8 @@ p_churn_true is exact: along the path without acts nothing is learned, so only t
 random, and its two states are summed over. p_sticker_true is the mean over simulated futures, each with
 its own exact probability of no sticker. The true cause of a day is found by running the world again with
 one cause off under the same random numbers.
+
+All of it is about acts, not about what the tracker kept of them: its outage of half a day is not in it.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from tschurn.simulator.population import BURN_IN
 
 LEAST_DROP = 0.10  # of p_churn_true; a day on which no cause's removal lowers it by this has none
 FUTURES = 32
-BLOCK = 64  # days whose states are in memory together
+BLOCK = 64  # days that are computed at once
 # Chance of a sticker on a day, as a rate: loyal supporters (fewer while the top one stays away), streaks,
 # all of it more in the campaign week; a little reaches rooms whose creator stays away.
 LOYAL_WITHOUT_TOP, STREAK_FROM, STREAK_MOST, STREAK_RATE, CAMPAIGN_FACTOR, IDLE_RATE = 0.35, 2, 4, 0.3, 3.0, 0.08
@@ -66,7 +68,7 @@ def causes(
     """→ for each cause, `churn` of the world run again without it under the same random numbers."""
     found = {}
     for i, cause in enumerate(CAUSES):
-        progress("simulation", i, len(CAUSES), f"the world without {cause}")
+        progress("simulation", i, 2 * len(CAUSES), f"the world without {cause}")
         without = replace(world, off=cause)
         found[cause] = churn(without, live(without, uniforms), days, ahead)
     return found
@@ -102,7 +104,7 @@ def sticker(
     random = np.random.default_rng([seed, 4])
     found = np.empty((len(days), len(world.people)))
     for i, day in enumerate(days):
-        progress("simulation", i, len(days), "futures")
+        progress("simulation", len(days) + i, 2 * len(days), "futures")
         state, expected = life.states[day], np.zeros((FUTURES, len(world.people)))
         for k in range(1, ahead + 1):
             uniforms = {purpose: random.random(expected.shape, dtype=np.float32) for purpose in DRAWS}
