@@ -39,8 +39,6 @@ PACKAGES = (
     "pm4py", "numpy", "pandas", "pyarrow", "duckdb", "ibis-framework", "plotly", "pydantic",
 )  # fmt: skip
 
-PARQUET = {"compression": "zstd"}  # how tables are written
-
 
 class StageFolder:
     """The results of one stage: tables by contract, arrays and JSON by name."""
@@ -50,7 +48,8 @@ class StageFolder:
 
     def write(self, table: Table, frame: pd.DataFrame) -> None:
         """Check a frame against its contract and write it as Parquet, whole or not at all."""
-        write_parquet(self.path / f"{table.name}.parquet", table.check(frame))
+        with writing(self.path / f"{table.name}.parquet") as beside:
+            write_parquet(beside, table.check(frame))
 
     def read(self, table: Table) -> pd.DataFrame:
         """A table of this stage as a pandas frame."""
@@ -204,15 +203,14 @@ def writing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table as Parquet, whole or not at all; same table, same bytes.
+def write_parquet(beside: Path, table: pa.Table) -> None:
+    """Write a table as Parquet to a path that `writing` gave; same table, same bytes.
 
     But for dictionary columns: Arrow 26 ends their dictionaries with bytes that it never set.
     """
     import pyarrow.parquet as pq
 
-    with writing(path) as beside:
-        pq.write_table(table, beside, **PARQUET)
+    pq.write_table(table, beside, compression="zstd")
 
 
 def write_json(path: Path, value: Any) -> None:

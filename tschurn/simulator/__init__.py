@@ -91,9 +91,7 @@ def simulate(
 
 def _write(folder: Path, log: pa.Table, creators: np.ndarray, known: pd.DataFrame) -> None:
     """The three files, all beside their places before any takes its name."""
-    import pyarrow.parquet as pq
-
-    from tschurn.runs import PARQUET, writing
+    from tschurn.runs import write_parquet, writing
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,9 +100,9 @@ def _write(folder: Path, log: pa.Table, creators: np.ndarray, known: pd.DataFram
             writing(folder / CREATORS_FILE) as creators_beside,
             writing(folder / EVENTS_FILE) as events_beside,
         ):
-            pq.write_table(TRUTH.check(known), truth_beside, **PARQUET)
+            write_parquet(truth_beside, TRUTH.check(known))
             creators_beside.write_text("creator_id\n" + "".join(f"{u}\n" for u in sorted(creators)), encoding="utf-8")
-            pq.write_table(log, events_beside, **PARQUET)
+            write_parquet(events_beside, log)
     except OSError as error:
         raise SimulationError(f"{folder}: the simulated log cannot be written ({error.strerror})") from None
 

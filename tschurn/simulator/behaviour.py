@@ -81,7 +81,7 @@ class World:
 
 @dataclass(frozen=True)
 class Life:
-    """What was lived: acts [days × creators], the state at the end of each day, engagement [days × creators]."""
+    """What was lived: who acted, [days × creators], and the state at the end of each day."""
 
     acted: np.ndarray
     states: list[State]
