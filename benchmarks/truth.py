@@ -20,15 +20,13 @@ from tschurn import config, pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = [ROOT / "experiments" / f"{name}.toml" for name in ("creator_platform_time", "creator_platform")]
-GROUPS = ("collinear", "selected", "direction_right", "precision_at_3", "precision_chance", "precision_recency",
-          "precision_same", "precision_change", "cause_share")  # fmt: skip
 
 
 def main(files: list[str], seed: int | None) -> None:
     """Run each experiment file and print its tables; seed: of the simulation, if not the file's own."""
     for file in files or EXPERIMENTS:
         experiment = config.load(file)
-        if experiment.log.dataset != "creator_platform":
+        if not experiment.log.simulated:
             sys.exit(f"{file}: its log is not simulated, so there is no truth to mark it by")
         if seed is not None:
             simulation = config.simulation(experiment.simulation.model_dump() | {"seed": seed})
@@ -47,9 +45,9 @@ def main(files: list[str], seed: int | None) -> None:
 
 def _print(figures: pd.DataFrame) -> None:
     with pd.option_context("display.width", 160, "display.max_rows", None, "display.float_format", "{:.3f}".format):
-        of_all = figures[(figures["about"] == "") & ~figures["figure"].isin(GROUPS)]
-        print("\n" + of_all.pivot(index="figure", columns="target", values="value").to_string())
-        grouped = figures[figures["figure"].isin(GROUPS)]
+        by_group = figures["figure"].isin(figures.loc[figures["about"] != "", "figure"])
+        print("\n" + figures[~by_group].pivot(index="figure", columns="target", values="value").to_string())
+        grouped = figures[by_group]
         wide = grouped.assign(text=[_text(row) for row in grouped.itertuples()])
         print("\n" + wide.pivot(index="about", columns="figure", values="text").fillna("").to_string())
 

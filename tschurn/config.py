@@ -79,6 +79,11 @@ class Log(Section):
         return self
 
     @property
+    def simulated(self) -> bool:
+        """Whether the log is that of the simulated creator platform."""
+        return self.dataset == "creator_platform"
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
@@ -233,7 +238,7 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _simulated(self) -> Experiment:
         sticker = self.targets.sticker
-        if self.log.dataset != "creator_platform":
+        if not self.log.simulated:
             if "simulation" in self.model_fields_set:
                 raise ValueError('[simulation] is for `dataset = "creator_platform"` under [log] only')
             return self

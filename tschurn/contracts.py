@@ -308,6 +308,16 @@ UNSCORED = Table(
 )
 
 # --- simulator: only where the log is simulated -------------------------------------------------------
+CAUSES = (
+    "supporters_quiet",  # the top supporter stops coming
+    "unanswered_posts",  # posts get no first comment any more
+    "falling_reach",  # the platform stops recommending the room
+    "burnout",  # exhaustion after a burst of night lives
+    "price_change",  # the fee of one group rises on a known day
+    "seasonal_leave",  # announced leaves; they come back
+    "chance",  # life: no log shows it
+)
+NO_CAUSE = "none"  # in TRUTH_FIGURES.about: of the windows without a true cause
 TRUTH = Table(
     "truth",
     "What only a simulator knows, per creator and day from the day on which they joined. engagement: log-odds of an "
@@ -582,6 +592,7 @@ SHAP_SAMPLE = Table(
         "shap": "float64",
     },
 )
+MOST_REASONS = 3  # per window and target
 REASONS = Table(
     "reasons",
     "Up to three reasons per scored window and target: the features that push the user's log-odds most "

@@ -62,7 +62,7 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
     """
     from tschurn import events
 
-    simulated = experiment.log.dataset == "creator_platform"
+    simulated = experiment.log.simulated
     files = [] if simulated else events.input_files(experiment)
     with Run(folder) as run_folder:
         stages = _Stages(experiment, run_folder, progress)
@@ -225,6 +225,7 @@ class _Stages:
     def truth(self) -> None:
         """The run's results → how they stand against what only the simulator knows."""
         from tschurn import events, simulator
+        from tschurn.simulator import judgement, portrait
 
         def compute(out: StageFolder) -> None:
             windows = self._windows()
@@ -232,15 +233,15 @@ class _Stages:
             tables = {table.name: self._per_target("models", table) for table in (c.PREDICTIONS, c.TARGET_SUMMARY)}
             explained = (c.SELECTION, c.IMPORTANCE, c.SURROGATES, c.REASONS)
             tables |= {table.name: self._per_target("explain", table) for table in explained}
-            figures = simulator.judge(
+            figures = judgement.judge(
                 known, windows, judged=self._judged(windows), flat_columns=self._explained_columns(),
                 collinearity=self._read(f"explain.{self.targets[0]}", c.COLLINEARITY), **tables,
             )  # fmt: skip
             out.write(c.TRUTH_FIGURES, figures)
             event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
-            portrait = simulator.portray(event_log, self.experiment.log.timezone, known)
+            drawn = portrait.portrait(event_log, self.experiment.log.timezone, known)
             for table in _PORTRAIT:
-                out.write(table, portrait[table.name])
+                out.write(table, drawn[table.name])
 
         after = ["simulation", "log", "windows", *(f"{s}.{t}" for s in ("models", "explain") for t in self.targets)]
         sources = [f"simulator/{module}" for module in simulator.JUDGE]

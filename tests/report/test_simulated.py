@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tschurn.contracts import CAUSES, NO_CAUSE
 from tschurn.report import build, founding
 from tschurn.report import simulated_figures as fig
 from tschurn.report.render import Texts
-from tschurn.report.simulated import CAUSES, COMPARED, GOAL, NO_CAUSE, SIDES, TIMES_CHANCE, TOP_USERS
+from tschurn.report.simulated import COMPARED, GOAL, SIDES, TIMES_CHANCE, TOP_USERS
 from tschurn.report.summary import summarise
 from tschurn.report.theme import safe
 

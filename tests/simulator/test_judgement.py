@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tschurn import contracts as c
+from tschurn.contracts import CAUSES
 from tschurn.errors import ContractError, LogError
 from tschurn.features.history import history_features
 from tschurn.models import evaluation as ev
 from tschurn.simulator import judgement
-from tschurn.simulator.causes import CAUSE_FEATURES, CAUSES, CHANNELS
+from tschurn.simulator.causes import CAUSE_FEATURES, CHANNELS
 from tschurn.simulator.judgement import judge
 
 WITH_FEATURES = [cause for cause in CAUSES if CAUSE_FEATURES[cause]]

@@ -15,10 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tschurn.contracts import ENGAGEMENT_PATHS, TRUTH, USER_ACTIVITY, WEEKLY_RHYTHM
+from tschurn.contracts import CAUSES, ENGAGEMENT_PATHS, TRUTH, USER_ACTIVITY, WEEKLY_RHYTHM
 from tschurn.events import engine
 from tschurn.simulator import portrait as module
-from tschurn.simulator.causes import CAUSES
 from tschurn.simulator.portrait import portrait
 
 FIRST = datetime(2024, 3, 20, tzinfo=UTC)  # the fortnight after holds London's and Lord Howe's change of clocks

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from tschurn.config import SMALL_SIMULATION, Simulation
+from tschurn.contracts import CAUSES
 from tschurn.errors import SimulationError
 from tschurn.simulator import CREATORS_FILE, EVENTS_FILE, TRUTH_FILE, simulate
 from tschurn.simulator.behaviour import CHAINS
-from tschurn.simulator.causes import CAUSE_FEATURES, CAUSES, CHANNELS, STICKERS
+from tschurn.simulator.causes import CAUSE_FEATURES, CHANNELS, STICKERS
 from tschurn.simulator.counts import CONCERNED
 from tschurn.simulator.population import BURN_IN, OUTAGE_DAY
 from tschurn.simulator.rows import BOTS, ELSEWHERE, FIRST_FAN_ID, NOWHERE, OUTAGE_HOURS

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tschurn.contracts import CAUSES
 from tschurn.simulator import behaviour, rates, truth
-from tschurn.simulator.causes import CAUSES
 from tschurn.simulator.population import BURN_IN, NEVER
 
 AHEAD = 7

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tschurn.contracts import MOST_REASONS
+
 Target = Literal["churn", "sticker"]
 
 _EFFECT_EN = {"churn": "raises the risk of going quiet", "sticker": "raises the chance of a sticker"}
@@ -30,7 +32,7 @@ def reasons(
     features: pd.DataFrame,
     whose: pd.DataFrame,
     typical: np.ndarray,
-    top: int = 3,
+    top: int = MOST_REASONS,
     *,
     target: Target = "churn",
 ) -> pd.DataFrame:

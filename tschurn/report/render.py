@@ -16,8 +16,9 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from tschurn.contracts import MOST_REASONS
 from tschurn.report.figures import DOTS_SHOWN
-from tschurn.report.simulated import REASONS, TOP_USERS, TRUTH
+from tschurn.report.simulated import TOP_USERS, TRUTH
 from tschurn.report.simulated_figures import WEEKDAYS
 from tschurn.report.summary import RELIABLE_R2, SIGNIFICANT_Q, TARGETS
 from tschurn.report.verdict import METRIC_NAMES
@@ -80,7 +81,7 @@ def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Te
         significant_q=SIGNIFICANT_Q,
         dots_shown=DOTS_SHOWN,
         truth_figures=TRUTH,
-        reasons_shown=REASONS,
+        reasons_shown=MOST_REASONS,
         top_users=TOP_USERS,
         weekdays=WEEKDAYS,
     )

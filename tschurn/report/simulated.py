@@ -8,30 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tschurn.contracts import LABELS
+from tschurn.contracts import CAUSES, LABELS, NO_CAUSE
 from tschurn.report import founding
 from tschurn.report.values import Tables, first, number, records, table_of
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
-SIMULATED_DATASET = "creator_platform"
-# The order in which causes are told; those that only the run knows follow, by name.
-CAUSES = (
-    "supporters_quiet",
-    "unanswered_posts",
-    "falling_reach",
-    "burnout",
-    "price_change",
-    "seasonal_leave",
-    "chance",
-)
-NO_CAUSE = "none"  # `about` of the windows without a true cause
 # Groups of features that carry no cause, by what it means when one is accepted.
 OTHER_FEATURES = ("independent", "user_constant", "distractor")
 # What the models of the founding project's comparison are called here.
 COMPARED = ("most_frequent", "lightgbm_7days", "lightgbm_history")
-REASONS = 3  # how many reasons a user gets at most: the 3 of precision@3
 GOAL, TIMES_CHANCE = 0.9, 2.0
 RIVALS = tuple(f"precision_{rival}" for rival in ("chance", "chance_named", "recency", "same", "change"))
 TRUTH = (
@@ -44,7 +31,7 @@ SIDES = ("own", "received")
 
 def simulated_summary(tables: Tables, experiment: Experiment, summary: Mapping[str, Any]) -> dict[str, Any] | None:
     """Tables and what the summary has so far → the section's numbers; null where the log is not simulated."""
-    if experiment.log.dataset != SIMULATED_DATASET:
+    if not experiment.log.simulated:
         return None
     figures = _figures(table_of(tables, "truth_figures"))
     judged = _precisions(figures)

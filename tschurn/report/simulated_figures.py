@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from tschurn.report.simulated import CAUSES, NO_CAUSE, SIDES
+from tschurn.contracts import CAUSES, NO_CAUSE
+from tschurn.report.simulated import SIDES
 from tschurn.report.theme import (
     BLUE,
     BLUES,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import SEGMENTS, SPLITS
-from tschurn.report.simulated import SIMULATED_DATASET, simulated_summary
+from tschurn.report.simulated import simulated_summary
 from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
 from tschurn.report.verdict import by_anchor, search_summary, target_summary
 
@@ -295,7 +295,7 @@ def _reproduce(experiment: Experiment, manifest: Mapping[str, Any]) -> dict[str,
     config = experiment.model_dump(mode="json")
     if config["log"]["path"]:
         config["log"]["path"] = PurePath(config["log"]["path"]).name
-    if experiment.log.dataset != SIMULATED_DATASET:
+    if not experiment.log.simulated:
         config.pop("simulation", None)  # it says nothing of this log
     data = manifest.get("data") or []
     files = [

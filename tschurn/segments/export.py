@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tschurn.contracts import MOST_REASONS
 from tschurn.runs import writing
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
 GROUP_FILE, SCORES_FILE = "priority_group.csv", "scores.csv"
-REASONS_SHOWN = 3
 SEGMENT_NAMES = {
     "en": {"priority": "priority", "other_churners": "other churners", "rest": "rest"},
     "ko": {"priority": "관리우선대상군", "other_churners": "일반이탈군", "rest": "그 외"},
@@ -73,7 +73,7 @@ def list_table(
 
 def _sentences(reasons: pd.DataFrame | None, sentence: str) -> pd.DataFrame:
     """REASONS → user_id (index) → reason_1 to reason_3: the sentences of the churn target."""
-    names = {rank: f"reason_{rank}" for rank in range(1, REASONS_SHOWN + 1)}
+    names = {rank: f"reason_{rank}" for rank in range(1, MOST_REASONS + 1)}
     if reasons is None:
         return pd.DataFrame(columns=list(names.values()), dtype="str")
     churn = reasons[reasons["target"] == "churn"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tschurn.contracts import TRUTH, Progress, silent
 from tschurn.errors import SimulationError
@@ -66,8 +66,9 @@ def simulate(
     world = rates.with_churn_rate(world, uniforms, settings)
     life = behaviour.live(world, uniforms)
     chances = np.random.default_rng([settings.seed, 7]).random((settings.days, settings.creators))
-    factor = rates.with_sticker_rate(world, life, chances, settings)
-    stickers = stats.poisson.ppf(chances, factor * rates.sticker_rates(world, life)).astype(int)
+    expected = rates.sticker_rates(world, life)
+    factor = rates.sticker_factor(expected, life, chances, settings)
+    stickers = stats.poisson.ppf(chances, factor * expected).astype(int)
 
     progress("simulation", 1, STEPS, "what happens")
     days = counts.logged_days(world, life, stickers)
@@ -126,17 +127,3 @@ def read_truth(folder: Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_parquet(folder / TRUTH_FILE)
-
-
-def judge(*args: Any, **tables: Any) -> pd.DataFrame:
-    """judgement.judge: TRUTH and a run's tables → TRUTH_FIGURES."""
-    from tschurn.simulator import judgement
-
-    return judgement.judge(*args, **tables)
-
-
-def portray(*args: Any) -> dict[str, pd.DataFrame]:
-    """portrait.portrait: EVENT_LOG, time zone and TRUTH → WEEKLY_RHYTHM, USER_ACTIVITY, ENGAGEMENT_PATHS by name."""
-    from tschurn.simulator import portrait
-
-    return portrait.portrait(*args)

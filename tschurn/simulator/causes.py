@@ -11,15 +11,6 @@ from typing import Literal
 
 from tschurn.config import PLATFORM_STICKERS
 
-CAUSES = (
-    "supporters_quiet",  # the top supporter stops coming
-    "unanswered_posts",  # posts get no first comment any more
-    "falling_reach",  # the platform stops recommending the room
-    "burnout",  # exhaustion after a burst of night lives
-    "price_change",  # the fee of one group rises on a known day
-    "seasonal_leave",  # announced leaves; they come back
-    "chance",  # life: no log shows it
-)
 Role = Literal["cause", "distractor", "independent", "user_constant", "plain"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tschurn.config import MOST_ROWS, Simulation
 from tschurn.errors import SimulationError
-from tschurn.simulator.behaviour import CHAINS, Life, World
+from tschurn.simulator.behaviour import Life, World, stacked
 from tschurn.simulator.causes import CHANNELS, STICKERS
 from tschurn.simulator.population import BURN_IN
 
@@ -33,13 +33,13 @@ class Days:
 
 def logged_days(world: World, life: Life, stickers: np.ndarray) -> Days:
     """Life and stickers → Days."""
-    logged = life.states[BURN_IN:]
+    logged = stacked(life.states[BURN_IN:])
     joined = np.arange(BURN_IN, len(life.states))[:, None] >= world.people.joined
     return Days(
         acts=life.acted[BURN_IN:],
         joined=joined,
-        well={chain: ~np.stack([s.bad[chain] for s in logged]) for chain in CHAINS},
-        concerned=np.stack([s.price < CONCERNED for s in logged]),
+        well={chain: ~bad for chain, bad in logged.bad.items()},
+        concerned=logged.price < CONCERNED,
         stickers=stickers,
     )
 

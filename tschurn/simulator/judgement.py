@@ -53,12 +53,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from tschurn.contracts import TRUTH_FIGURES, Windows
+from tschurn.contracts import CAUSES, MOST_REASONS, NO_CAUSE, TRUTH_FIGURES, Windows
 from tschurn.errors import ContractError, LogError
-from tschurn.simulator.causes import CAUSE_FEATURES, CAUSES, CHANNELS
+from tschurn.simulator.causes import CAUSE_FEATURES, CHANNELS
 
-NO_CAUSE = "none"
-REASONS = 3
 RECENCY = ("history:recency", "history:overdue", "history:active_days:7")
 LEAST_IMPORTANCE = 0.01  # of the most important feature's; a direction below it is noise
 BINS = 10
@@ -263,7 +261,7 @@ def _of_reasons(
 
     cause = marked["cause"].to_numpy()
     window = marked.assign(window=np.arange(len(marked)))[["user_id", "day", "window"]]
-    given = reasons[reasons["rank"] <= REASONS]
+    given = reasons[reasons["rank"] <= MOST_REASONS]
     given = given.assign(day=pd.to_datetime(given["anchor_day"])).merge(window, on=["user_id", "day"])
     hits = _hits(cause, given["window"].to_numpy(), given["feature"].to_numpy(dtype=object))
     yield from _by_cause("precision_at_3", marked, hits, intervals=True)
@@ -271,12 +269,12 @@ def _of_reasons(
     for figure, names in (("precision_chance", features), ("precision_chance_named", weights["feature"])):
         known = set(names)
         chance = {
-            c: float(hypergeom.sf(0, len(known), len(known & set(CAUSE_FEATURES[c])), min(REASONS, len(known))))
+            c: float(hypergeom.sf(0, len(known), len(known & set(CAUSE_FEATURES[c])), min(MOST_REASONS, len(known))))
             for c in _WITH_FEATURES
         }
         yield from _by_cause(figure, marked, pd.Series(cause).map(chance).to_numpy() if known else None)
     yield from _by_cause("precision_recency", marked, _hits_of_all(cause, RECENCY))
-    same = weights["feature"].head(REASONS)
+    same = weights["feature"].head(MOST_REASONS)
     yield from _by_cause("precision_same", marked, _hits_of_all(cause, same) if len(same) else None)
 
 
@@ -302,7 +300,7 @@ def _hits_of_change(cause: np.ndarray, windows: Windows, judged: np.ndarray) -> 
         return None
     spread = change.std(axis=0)
     size = np.divide(np.abs(change), spread, out=np.zeros_like(change), where=spread > 0)
-    largest = np.argsort(-size, axis=1, kind="stable")[:, :REASONS]
+    largest = np.argsort(-size, axis=1, kind="stable")[:, :MOST_REASONS]
     window, place = np.nonzero(np.take_along_axis(size, largest, axis=1) > 0)
     feature = np.array(names, dtype=object)[largest[window, place]]
     sums = np.array([_sum_of(name) for name in names], dtype=object)[largest[window, place]]

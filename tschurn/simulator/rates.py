@@ -35,12 +35,11 @@ def with_churn_rate(world: World, uniforms: Mapping[str, np.ndarray], settings: 
     return replace(world, intercept=_solve(rate, settings.churn_rate, INTERCEPTS, "churn_rate"))
 
 
-def with_sticker_rate(world: World, life: Life, chances: np.ndarray, settings: Simulation) -> float:
-    """→ the factor of the sticker rates for settings.sticker_rate; chances: uniforms [logged days × creators].
+def sticker_factor(rates: np.ndarray, life: Life, chances: np.ndarray, settings: Simulation) -> float:
+    """`sticker_rates` → their factor for settings.sticker_rate; chances: uniforms [logged days × creators].
 
     Raises SimulationError where there is none.
     """
-    rates = sticker_rates(world, life)
 
     def rate(log_factor: float) -> float:
         eligible, _, sticker = windows(life.acted[BURN_IN:], chances > np.exp(-np.exp(log_factor) * rates))

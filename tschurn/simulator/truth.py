@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tschurn.config import Simulation
-from tschurn.contracts import Progress, silent
+from tschurn.contracts import CAUSES, Progress, silent
 from tschurn.simulator.behaviour import (
     CHAINS,
     DRAWS,
@@ -32,7 +32,6 @@ from tschurn.simulator.behaviour import (
     stacked,
     step,
 )
-from tschurn.simulator.causes import CAUSES
 from tschurn.simulator.population import BURN_IN
 
 LEAST_DROP = 0.10  # of p_churn_true; a day on which no cause's removal lowers it by this has none
@@ -76,12 +75,8 @@ def causes(
 
 def engagement(world: World, life: Life, days: np.ndarray) -> np.ndarray:
     """→ log-odds of an act on an ordinary day after each of `days`, [days × creators]."""
-    return np.stack(
-        [
-            world.people.base + world.intercept + mood(life.states[d], world) + SHOCK * life.states[d].bad["chance"]
-            for d in days
-        ]
-    )
+    state = stacked([life.states[day] for day in days])
+    return world.people.base + world.intercept + mood(state, world) + SHOCK * state.bad["chance"]
 
 
 def sticker_rate(world: World, state: State, acts: np.ndarray, day: int) -> np.ndarray:
