@@ -39,8 +39,13 @@ def test_defaults_work() -> None:
         ({"windows": {"observe_days": 0}}, ["`windows.observe_days`", "greater than or equal to 1"]),
         ({"log": {"timezone": "Asia/Seul"}}, ["`log.timezone`", "did you mean `Asia/Seoul`?"]),
         ({"log": {"dataset": "complete_journey"}}, ["[log]", "one of the two"]),
-        ({"log": {"engine": "spark"}}, ["`log.engine`", "not in this version"]),
-        ({"split": {"kind": "rolling"}}, ["`split.kind`", "not in this version"]),
+        ({"log": {"engine": "mysql"}}, ["`log.engine`", "'postgres'"]),
+        ({"log": {"engine": "postgres"}}, ["[log]", "postgresql://"]),
+        ({"log": {"path": "postgresql://u@h/d", "engine": "spark"}}, ["[log]", "postgresql://"]),
+        ({"log": {"master": "local[2]"}}, ["[log]", "`master`"]),
+        ({"log": {"post_events": ["post"]}}, ["[log]", "`reply_events`"]),
+        ({"log": {"received": {"path": "x.csv", "colums": {}}}}, ["`log.received.colums`", "did you mean `columns`?"]),
+        ({"split": {"kind": "roling"}}, ["`split.kind`", "'rolling'"]),
         ({"contacts": {"path": "c.csv"}}, ["`contacts`", "not in this version"]),
         ({"segments": {"threshold": "capacity"}}, ["[segments]", "`capacity`"]),
         ({"experiment": {"name": "../out"}}, ["`experiment.name`"]),
@@ -80,6 +85,21 @@ def test_mistakes_about_a_simulated_log(sections: dict, told: str) -> None:
 def test_the_platform_has_a_zone_of_its_own() -> None:
     raw = {"experiment": {"name": "x"}, "log": {"dataset": "creator_platform"}}
     assert config.parse(raw, "x.toml").log.timezone == "Asia/Seoul"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://me:s3cret@host/db", "postgres://host/db?user=me&password=s3cret", "postgresql://:s3cret@h/d"],
+)
+@pytest.mark.parametrize("key", ["path", "received", "facts"])
+def test_a_password_is_refused_and_not_repeated(url: str, key: str) -> None:
+    log = {"path": url} if key == "path" else {"path": "x.csv", key: {"path": url} if key == "received" else url}
+    with pytest.raises(ConfigError) as caught:
+        config.parse({"experiment": {"name": "x"}, "log": log}, "x.toml")
+    assert "PGPASSWORD" in str(caught.value) and "s3cret" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:  # a mistake elsewhere does not repeat it either
+        config.parse({"experiment": {"name": "x"}, "log": {"path": "x.csv", "timezone": url}}, "x.toml")
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"[experiment\n", b"a = \xff", b"\x00\x01"])

@@ -6,10 +6,12 @@ stable, since other people's files rely on them: add, do not rename.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -32,17 +34,56 @@ class About(Section):
 
 
 class Columns(Section):
-    """[log.columns]: what the log calls its columns. actor and value may be absent from the log."""
+    """[log.columns]: what the log calls its columns. actor, value and object may be absent from the log."""
 
     user: str = "user_id"
     actor: str = "actor_id"
     time: str = "timestamp"
     event: str = "event"
     value: str = "value"
+    object: str = "object"
+
+
+POSTGRES = ("postgresql://", "postgres://")
+
+
+def _without_password(url: str | None) -> str | None:
+    """The address of a log as it is; raises ValueError where it holds a password, without repeating it."""
+    if url and url.startswith(POSTGRES):
+        parts = urlsplit(url)
+        if parts.password is not None or "password" in dict(parse_qsl(parts.query, keep_blank_values=True)):
+            raise ValueError(
+                "holds a password, which would be written into the run folder; take it out and give it in the "
+                "environment (PGPASSWORD), in a pgpass file, or by ?service=NAME"
+            )
+    return url
+
+
+class Part(Section):
+    """[log.received], [log.stickers]: another log of the same platform, read along with the first one.
+
+    event: the name of all its events, where it has no column that names them.
+    """
+
+    path: str
+    columns: Columns = Columns()
+    event: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        return _without_password(value) or value
 
 
 class Log(Section):
-    """[log]: where the event log is and how to read it."""
+    """[log]: where the event log is and how to read it.
+
+    creators: users to keep; exclude: users and actors to leave out; facts: what is known of users apart from the
+    log (files with ids in their first column). received, stickers: further logs of the same platform. engine:
+    what the path says where it is left out; master: of Spark, else the session that is there or one on this machine.
+    bad_rows: whether a time or value that cannot be read stops the run, or its row is left out, counted and listed.
+    post_events, reply_events: own and received events by which posts are answered.
+    """
 
     path: str | None = None
     dataset: Literal["complete_journey", "creator_platform"] | None = None
@@ -52,16 +93,23 @@ class Log(Section):
     since: date | None = None
     until: date | None = None
     creators: str | None = None
-    engine: Literal["duckdb"] = "duckdb"
+    exclude: str | None = None
+    facts: str | None = None
+    received: Part | None = None
+    stickers: Part | None = None
+    engine: Literal["duckdb", "postgres", "spark"] | None = None  # None: what the path says
+    master: str | None = None
+    bad_rows: Literal["stop", "refuse"] = "stop"
     drop_duplicates: bool = False
+    supporter_events: tuple[str, ...] | None = None
+    post_events: tuple[str, ...] = ()
+    reply_events: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
-    def _zone_of_the_platform(cls, raw: Any) -> Any:
-        """The simulated platform's days are cut in its own zone, unless said otherwise."""
-        if isinstance(raw, dict) and raw.get("dataset") == "creator_platform":
-            return {"timezone": PLATFORM_ZONE} | raw
-        return raw
+    def _as_the_dataset_needs(cls, raw: Any) -> Any:
+        """What is known of a built-in dataset, unless said otherwise."""
+        return _DATASETS.get(raw.get("dataset"), {}) | raw if isinstance(raw, dict) else raw
 
     @field_validator("timezone")
     @classmethod
@@ -70,12 +118,38 @@ class Log(Section):
             raise ValueError(f"no such time zone{did_you_mean(value, available_timezones())}")
         return value
 
+    @field_validator("path", "creators", "exclude", "facts")
+    @classmethod
+    def _no_password(cls, value: str | None) -> str | None:
+        return _without_password(value)
+
     @model_validator(mode="after")
     def _one_source(self) -> Log:
         if (self.path is None) == (self.dataset is None):
-            raise ValueError("give either `path` (a CSV or Parquet file, folder or glob) or `dataset`, one of the two")
+            raise ValueError(
+                "give either `path` (a CSV or Parquet file, folder or glob, a DuckDB file or a postgresql:// URL) or "
+                "`dataset`, one of the two"
+            )
+        if self.dataset and (self.received or self.stickers):
+            raise ValueError("`received` and `stickers` join a log of your own (`path`); a dataset is whole")
         if self.since and self.until and self.since > self.until:
             raise ValueError(f"`since` ({self.since}) is after `until` ({self.until})")
+        if bool(self.post_events) != bool(self.reply_events):
+            raise ValueError("give both `post_events` and `reply_events`, or neither: posts are answered by replies")
+        return self
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Log:
+        server = bool(self.path) and self.path.startswith(POSTGRES)
+        if (self.engine == "postgres") != server and self.engine is not None:
+            raise ValueError(
+                'a `path` that begins with postgresql:// is read with `engine = "postgres"`, and no other is; '
+                "leave the key out, or correct the path"
+            )
+        if self.engine == "spark" and self.dataset:
+            raise ValueError('`engine = "spark"` reads files, not a dataset')
+        if self.master and self.engine != "spark":
+            raise ValueError('`master` is for `engine = "spark"` only')
         return self
 
     @property
@@ -89,6 +163,12 @@ class Log(Section):
 
 
 PLATFORM_ZONE = "Asia/Seoul"
+# complete_journey: a "supporter" would be a mailing. creator_platform: its days are cut in its own zone, and its
+# causes are marked by channels, not by single people.
+_DATASETS = {
+    "complete_journey": {"supporter_events": ()},
+    "creator_platform": {"supporter_events": (), "timezone": PLATFORM_ZONE},
+}
 PLATFORM_STICKERS = ("sticker_small", "sticker_medium", "sticker_large")
 MOST_ROWS = 50_000_000
 
@@ -122,11 +202,17 @@ SMALL_SIMULATION = {"creators": 300, "fans": 6_000, "rows": 600_000}
 
 
 class WindowShape(Section):
-    """[windows]: days observed, days of outcome, days from one anchor to the next."""
+    """[windows]: days observed, days of outcome, days from one anchor to the next.
+
+    min_history_days: from a user's first activity to the anchor, at least. skip_outages: closed windows that touch
+    a day on which the platform's log fails are neither learned from nor measured on.
+    """
 
     observe_days: Annotated[int, Field(ge=1, le=366)] = 7
     outcome_days: Annotated[int, Field(ge=1, le=366)] = 7
     stride_days: Annotated[int, Field(ge=1, le=366)] = 7
+    min_history_days: Annotated[int, Field(ge=0, le=3660)] = 0
+    skip_outages: bool = False
 
     @property
     def shortest_log(self) -> timedelta:
@@ -155,17 +241,28 @@ class Targets(Section):
 
 
 class Split(Section):
-    """[split]: how windows are divided, and the share of the anchors (or users) that is test."""
+    """[split]: how windows are divided, and the share of the anchors (or users) that is test.
 
-    kind: Literal["time", "random", "user"] = "time"
+    "rolling": the test anchors as `origins` periods one after the other, each with models of its own.
+    """
+
+    kind: Literal["time", "rolling", "random", "user"] = "time"
+    origins: Annotated[int, Field(ge=2, le=20)] = 3
     test_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.25
 
 
 class FeatureChoice(Section):
-    """[features]: what the models see beyond the daily window."""
+    """[features]: what the models see beyond the daily window.
+
+    actors: people who acted towards the user, counted by "day" or also by "event". A supporter with
+    regular_days active days has gone quiet after quiet_days without an act.
+    """
 
     history: Literal["full", "none"] = "full"
     max_events: Annotated[int, Field(ge=1, le=500)] = 30  # per side; the rest is folded into `other`
+    actors: Literal["day", "event"] = "day"
+    quiet_days: Annotated[int, Field(ge=1, le=366)] = 14
+    regular_days: Annotated[int, Field(ge=1, le=366)] = 3
 
 
 class Models(Section):
@@ -214,9 +311,10 @@ class SegmentRule(Section):
 
 
 class RunOptions(Section):
-    """[run]: threads of the libraries' pools; two targets are trained side by side from 2 on."""
+    """[run]: threads of the libraries' pools (two targets are trained side by side from 2 on), and memory."""
 
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+    memory_mib: Annotated[int, Field(ge=256)] = 1024  # of the in-process engine; beyond it goes to disk
 
 
 class Experiment(Section):
@@ -257,15 +355,8 @@ class Experiment(Section):
 
 
 # Keys of the file format whose capability is still to come: refused by name, never ignored.
-_TO_COME = {
-    "contacts": "leaving contacted users out of training",
-    "log.supporter_events": "supporters",
-    "log.columns.object": "answered and unanswered posts",
-}
+_TO_COME = {"contacts": "leaving contacted users out of training"}
 _TO_COME_VALUES = {
-    ("log.engine", "postgres"): "reading from PostgreSQL",
-    ("log.engine", "spark"): "reading with Spark",
-    ("split.kind", "rolling"): "rolling origins",
     ("segments.threshold", "knee"): "the knee threshold",
     ("segments.threshold", "mixture"): "the mixture threshold",
 }
@@ -315,6 +406,7 @@ def _sentence(error: ValidationError) -> str:
     found = first["input"]
     shown = repr(found) if isinstance(found, (str, int, float, bool, date)) else type(found).__name__
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    shown = re.sub(r"//[^/@]*@|(?<=password=)[^&']*", lambda hidden: "//...@" if "@" in hidden[0] else "...", shown)
     if key in _TO_COME:
         text = f"key `{key}`: {_TO_COME[key]} is not in this version; remove the key"
     elif (key, found if isinstance(found, str) else None) in _TO_COME_VALUES:

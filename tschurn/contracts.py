@@ -121,16 +121,85 @@ def silent(stage: str, done: float, total: float, note: str = "") -> None:
 # --- events -------------------------------------------------------------------------------------
 EVENT_LOG = Table(
     "event_log",
-    "One row per event of the users that are kept. actor_id == user_id: an own event, otherwise a "
-    "received one. `day` is the calendar day in the experiment's time zone.",
+    "One row per event of the users that are kept: an Ibis expression over the log where it lies, never a "
+    "copy in memory. actor_id == user_id: an own event, otherwise a received one. `day` and `hour` are "
+    "those of the experiment's time zone; `object`: what was acted on, null where the log has no such column.",
     (),
     {
         "user_id": "id",
         "actor_id": "id",
         "event_time": "timestamp",
         "day": "date",
+        "hour": "int8",
         "event_name": "string",
         "value": "float64",
+        "object": "string?",
+    },
+)
+ACTS = Table(
+    "acts",
+    "The log, once grouped: what happened to a user on a day under each name, by side ('own', 'received'). "
+    "value: exact sum to six decimals; valued: rows whose value is not 1; first_hour, last_hour: of the "
+    "experiment's time zone.",
+    ("user_id", "day", "side", "event_name"),
+    {
+        "user_id": "id",
+        "day": "date",
+        "side": "string",
+        "event_name": "string",
+        "n": "int64",
+        "value": "float64",
+        "valued": "int64",
+        "first_hour": "int8",
+        "last_hour": "int8",
+    },
+)
+USERS = Table("users", "The users that are kept.", ("user_id",), {"user_id": "id"})
+REFUSED = Table(
+    "refused",
+    "Rows that could not become events, the first of each reason: where (a file and its row, or the table), "
+    "why (a FILTERS name), and their text.",
+    (),
+    {
+        "source": "string",
+        "row": "int64?",
+        "reason": "string",
+        "user": "string?",
+        "time": "string?",
+        "event": "string?",
+        "value": "string?",
+    },
+)
+PLATFORM_DAYS = Table(
+    "platform_days",
+    "Every day of the log, the empty ones too: rows, users with an own event, the rows that the weekly rhythm "
+    "leads one to expect, and what is wrong with the day: 'silent' (no row), 'low' (far below its rhythm) or null.",
+    ("day",),
+    {
+        "day": "date",
+        "rows": "int64",
+        "own_rows": "int64",
+        "active_users": "int64",
+        "expected": "float64",
+        "flag": "string?",
+    },
+)
+QUALITY = Table(
+    "quality",
+    "Findings about the log, the gravest first. check: what was looked at (the report's texts are keyed by it); "
+    "severity: 'warning' (the results may mislead), 'note' (worth a look) or 'info'. subject: the event, user, "
+    "column or filter concerned, null for the whole log; rows and share: of the raw rows concerned; value: the "
+    "figure that the check is about, in its own unit.",
+    ("check", "subject", "first_day"),
+    {
+        "check": "string",
+        "severity": "string",
+        "subject": "string?",
+        "first_day": "date?",
+        "last_day": "date?",
+        "rows": "int64?",
+        "share": "float64?",
+        "value": "float64?",
     },
 )
 FILTERS = Table(
@@ -231,20 +300,61 @@ PATHS = Table(
 )
 
 # --- features -----------------------------------------------------------------------------------
-DAILY = Table(
-    "daily",
-    "What happened to a user on a day, by side ('own', 'received') and event (rare ones folded into "
-    "'other'): rows, summed value, distinct actors.",
-    ("user_id", "day", "side", "event_name"),
+SUPPORTERS = Table(
+    "supporters",
+    "Who acts towards a user, day by day, from the user's first received act on. active, new (first act ever), "
+    "returning (after quiet_days or more without one), quiet (the day on which a supporter with regular_days "
+    "active days has been gone for quiet_days); top_share: of the received acts, weighted by recency, those "
+    "of the top supporter; top_value_share: the same of the stickers' value and the top giver; top_recency: "
+    "days since the top supporter's last act; answered, unanswered: yesterday's posts that had, or had not, "
+    "a reply by the end of this day. Everything is known at the end of the day.",
+    ("user_id", "day"),
     {
         "user_id": "id",
         "day": "date",
-        "side": "string",
-        "event_name": "string",
-        "n": "int64",
-        "value": "float64",
+        "active": "int32",
+        "new": "int32",
+        "returning": "int32",
+        "quiet": "int32",
+        "top_share": "float64",
+        "top_value_share": "float64?",
+        "top_recency": "int32",
+        "answered": "int32?",
+        "unanswered": "int32?",
+    },
+)
+VOCABULARY = Table(
+    "vocabulary",
+    "The events of ACTS: which have daily features of their own, learned on the training days, and which are "
+    "folded into 'other'. rows: on the training days; has_value: whether the values say more than the count.",
+    ("side", "event_name"),
+    {"side": "string", "event_name": "string", "rows": "int64", "has_value": "bool", "folded": "bool"},
+)
+USER_DAYS = Table(
+    "user_days",
+    "A user's day in all: whether there was activity (own events that count for churn), own and received rows, "
+    "stickers and their value, first and last hour of own events (null without one), and how many different "
+    'people acted towards the user; with [features] actors = "event" also by received event.',
+    ("user_id", "day"),
+    {
+        "user_id": "id",
+        "day": "date",
+        "active": "bool",
+        "own": "int64",
+        "received": "int64",
+        "stickers": "int64",
+        "sticker_value": "float64",
+        "first_hour": "int8?",
+        "last_hour": "int8?",
         "actors": "int64",
     },
+    open_columns=True,
+)
+FACTS = Table(
+    "facts",
+    "What is known of users apart from the log and does not change: a number or a text for each fact.",
+    ("user_id", "fact"),
+    {"user_id": "id", "fact": "string", "number": "float64?", "text": "string?"},
 )
 FEATURES = Table(
     "features",
@@ -278,13 +388,14 @@ FLAT_COLUMNS = Table(
         "label_ko": "string",
     },
 )
-SPLITS = ("train", "validation", "calibration", "test", "purged", "open")
+SPLITS = ("train", "validation", "calibration", "test", "purged", "later", "excluded", "open")
 WINDOWS = Table(
     "windows",
     "Eligible windows. user and anchor are the positions of user_id and anchor_day in the panel. "
     "churned and sticker are null for open windows (and sticker where there is no such target). "
     "split: one of SPLITS; 'validation' is the half of the validation users by which models are "
-    "chosen, 'calibration' the other half.",
+    "chosen, 'calibration' the other half; 'purged' lies across two blocks, 'later' after the test period of an "
+    "earlier origin, 'excluded' touches a day on which the platform's log fails.",
     ("user_id", "anchor_day"),
     {
         "user_id": "id",
@@ -302,7 +413,7 @@ LABELS = {"churn": "churned", "sticker": "sticker"}
 UNSCORED = Table(
     "unscored",
     "Users who cannot be scored at the newest anchor, and why: 'not_active' (no own event in the "
-    "observation; last_day is their last own event).",
+    "observation) or 'too_new' (known for less than min_history_days); last_day is their last own event.",
     ("user_id",),
     {"user_id": "id", "reason": "string", "last_day": "date?"},
 )

@@ -27,6 +27,9 @@ from tschurn.errors import TschurnError
 from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import ibis.expr.types as ir
     import numpy as np
     import pandas as pd
 
@@ -42,6 +45,7 @@ _PER_TARGET = (
     c.TARGET_SUMMARY,
 )
 _EXPLANATIONS = (c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.REASONS)
+_LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
 _PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
 _JUDGED = 3_000  # test windows at most
 
@@ -63,12 +67,12 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
     from tschurn import events
 
     simulated = experiment.log.simulated
-    files = [] if simulated else events.input_files(experiment)
+    files = [] if simulated else [*fingerprint(events.input_files(experiment)), *events.input_state(experiment)]
     with Run(folder) as run_folder:
         stages = _Stages(experiment, run_folder, progress)
         if simulated:
             stages.simulation()
-        stages.log(fingerprint(files))
+        stages.log(files)
         stages.exploration()
         stages.windows()
         stages.models()
@@ -107,28 +111,38 @@ class _Stages:
         self._stage("simulation", [f"simulator/{module}" for module in simulator.MAKE], [], inputs, compute)
 
     def log(self, files: list[dict[str, Any]]) -> None:
-        """Raw log → EVENT_LOG; `files` are fingerprints of what it is read from."""
+        """Raw log → ACTS, and what the log is worth; `files` are fingerprints of what it is read from."""
         from tschurn import events
 
         self.files = files
         simulation = self.done.get("simulation")
-        experiment = self.experiment if simulation is None else _reading(self.experiment, simulation.path)
 
         def compute(out: StageFolder) -> None:
-            tables = events.read_log(experiment, out.path / f"{c.EVENT_LOG.name}.parquet")
-            for table in (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES):
+            tables = events.read_log(self._logged(), out.path, self.progress)
+            for table in _LOG:
                 out.write(table, tables[table.name])
 
         after = [] if simulation is None else ["simulation"]
-        self._stage("log", ["events"], after, {"files": files, "log": self._section("log")}, compute)
+        self._stage("log", ["events", "blocks"], after, {"files": files, "log": self._section("log")}, compute)
+
+    def _logged(self) -> Experiment:
+        """The experiment with the files of its simulated log in place of the dataset's name, where it is simulated."""
+        simulation = self.done.get("simulation")
+        return self.experiment if simulation is None else _reading(self.experiment, simulation.path)
+
+    def _event_log(self) -> AbstractContextManager[ir.Table]:
+        from tschurn import events
+
+        return events.open_log(self._logged(), self.done["log"].path)
 
     def exploration(self) -> None:
         """EVENT_LOG → what the data looks like."""
-        from tschurn import events, exploration
+        from tschurn import exploration
 
         def compute(out: StageFolder) -> None:
-            event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
-            tables = exploration.explore(event_log, self._read("log", c.LOG_SUMMARY), self.experiment, self.progress)
+            summary = self._read("log", c.LOG_SUMMARY)
+            with self._event_log() as event_log:
+                tables = exploration.explore(event_log, summary, self.experiment, self.progress)
             for table in (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS):
                 out.write(table, tables[table.name])
 
@@ -145,16 +159,17 @@ class _Stages:
         from tschurn import events, features
 
         def compute(out: StageFolder) -> None:
-            event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
-            tables, history = features.build_windows(
-                event_log, self._read("log", c.LOG_SUMMARY), self.experiment, out.path, self.progress
-            )
-            for table in (c.DAILY, c.FEATURES, c.WINDOWS, c.UNSCORED):
+            known = {table.name: self._read("log", table) for table in (c.LOG_SUMMARY, c.PLATFORM_DAYS, c.FACTS)}
+            with self._event_log() as event_log, events.open_acts(self.experiment, self.done["log"].path) as acts:
+                tables, history = features.build_windows(
+                    event_log, acts, known, self.experiment, out.path, self.progress
+                )
+            for table in (c.VOCABULARY, c.USER_DAYS, c.FEATURES, c.WINDOWS, c.UNSCORED):
                 out.write(table, tables[table.name])
             out.write_array("history", history)
 
         sections = {name: self._section(name) for name in ("windows", "targets", "split", "features")}
-        self._stage("windows", ["features"], ["log"], {**sections, "seed": self._seed}, compute)
+        self._stage("windows", ["features", "blocks"], ["log"], {**sections, "seed": self._seed}, compute)
         self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
 
     def models(self) -> None:
@@ -224,7 +239,7 @@ class _Stages:
 
     def truth(self) -> None:
         """The run's results → how they stand against what only the simulator knows."""
-        from tschurn import events, simulator
+        from tschurn import simulator
         from tschurn.simulator import judgement, portrait
 
         def compute(out: StageFolder) -> None:
@@ -238,8 +253,8 @@ class _Stages:
                 collinearity=self._read(f"explain.{self.targets[0]}", c.COLLINEARITY), **tables,
             )  # fmt: skip
             out.write(c.TRUTH_FIGURES, figures)
-            event_log = events.open_log(self._path("log", c.EVENT_LOG), self.experiment.run.threads)
-            drawn = portrait.portrait(event_log, self.experiment.log.timezone, known)
+            with self._event_log() as event_log:
+                drawn = portrait.portrait(event_log, self.experiment.log.timezone, known)
             for table in _PORTRAIT:
                 out.write(table, drawn[table.name])
 
@@ -253,7 +268,7 @@ class _Stages:
 
         tables: dict[str, pd.DataFrame] = {}
         for stage, names in (
-            ("log", (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES)),
+            ("log", (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.PLATFORM_DAYS, c.QUALITY)),
             ("exploration", (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS)),
             ("windows", (c.FEATURES, c.WINDOWS, c.UNSCORED)),
             ("segments", (c.PRIORITY, c.THRESHOLD, c.COMPARISON)),

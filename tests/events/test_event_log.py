@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -13,17 +14,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tschurn import config, events
-from tschurn.contracts import EVENT_LOG, EVENT_NAMES, FILTERS, LOG_SUMMARY
+from tschurn.contracts import (
+    ACTS,
+    EVENT_LOG,
+    EVENT_NAMES,
+    FACTS,
+    FILTERS,
+    LOG_SUMMARY,
+    PLATFORM_DAYS,
+    QUALITY,
+    REFUSED,
+)
 from tschurn.errors import LogError
 
 
 def read(path: object, out: Path, **log: object) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     experiment = config.parse({"experiment": {"name": "t"}, "log": {"path": str(path), **log}}, "t.toml")
-    tables = events.read_log(experiment, out / "event_log.parquet")
-    for contract in (FILTERS, LOG_SUMMARY, EVENT_NAMES):
+    folder = out / "stage"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    tables = events.read_log(experiment, folder)
+    for contract in (FILTERS, LOG_SUMMARY, EVENT_NAMES, REFUSED, PLATFORM_DAYS, QUALITY, FACTS):
         contract.check(tables[contract.name])
-    frame = pd.read_parquet(out / "event_log.parquet")
+    order = ["user_id", "event_time", "event_name", "actor_id", "value"]
+    with events.open_log(experiment, folder) as event_log:
+        frame = event_log.order_by(order).to_pyarrow().to_pandas()
     EVENT_LOG.check(frame)
+    with events.open_acts(experiment, folder) as acts:
+        ACTS.check(acts.to_pyarrow().to_pandas())
     return frame, tables
 
 
@@ -193,7 +211,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path, order: list[int], zon
 
 def test_the_default_dataset_is_as_counted(tmp_path: Path, write_experiment: Callable) -> None:
     experiment = config.load("experiments/complete_journey.toml")
-    tables = events.read_log(experiment, tmp_path / "event_log.parquet")
+    tables = events.read_log(experiment, tmp_path)
     summary = tables["log_summary"].iloc[0]
     assert (summary["users"], summary["rows"], summary["days"]) == (2469, 1_653_486, 366)
     names = tables["event_names"].set_index(["side", "event_name"])["rows"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +11,21 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from synthetic import make_log
 
-from tschurn import config, features
-from tschurn.contracts import DAILY, FEATURES, FLAT_COLUMNS, PROFILE, SPLITS, UNSCORED, WINDOWS, silent
+from tschurn import blocks, config, events, features
+from tschurn.contracts import (
+    FEATURES,
+    FLAT_COLUMNS,
+    PROFILE,
+    SPLITS,
+    SUPPORTERS,
+    UNSCORED,
+    USER_DAYS,
+    VOCABULARY,
+    WINDOWS,
+    silent,
+)  # fmt: skip
 from tschurn.errors import LogError, TooShortError
-from tschurn.features import splits
+from tschurn.features import panel
 from tschurn.features.windows import WindowSet
 
 FIRST = pd.Timestamp("2024-01-01")
@@ -30,23 +40,22 @@ def experiment(**sections: dict) -> config.Experiment:
     return config.parse(base | sections, "t.toml")
 
 
-def event_log(frame: pd.DataFrame) -> pd.DataFrame:
-    """The raw frame of the fixtures → EVENT_LOG in UTC."""
-    return pd.DataFrame(
-        {"user_id": frame["user_id"], "actor_id": frame["actor_id"],
-         "event_time": frame["timestamp"].dt.tz_localize("UTC"),
-         "day": frame["timestamp"].dt.date, "event_name": frame["event"], "value": frame["value"]}
-    )  # fmt: skip
-
-
 def build(
     frame: pd.DataFrame, folder: Path, exp: config.Experiment, days: int = 84
 ) -> tuple[WindowSet, dict[str, pd.DataFrame]]:
+    """The raw frame of the fixtures, in UTC, by way of the events stage; `days` of it from FIRST on."""
     folder.mkdir(exist_ok=True)
-    summary = pd.DataFrame({"first_day": [FIRST.date()], "days": [days]})
-    table = ibis.duckdb.connect().create_table("log", event_log(frame))
-    tables, history = features.build_windows(table, summary, exp, folder, silent)
+    frame.assign(timestamp=frame["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
+    log = exp.log.model_copy(update={"path": str(folder / "log.parquet")})
+    exp = exp.model_copy(update={"log": log})
+    known = events.read_log(exp, folder)
+    known["log_summary"] = known["log_summary"].assign(first_day=FIRST.date(), days=days)
+    with events.open_log(exp, folder) as event_log, events.open_acts(exp, folder) as acts:
+        tables, history = features.build_windows(event_log, acts, known, exp, folder, silent)
     panel = np.load(folder / "panel.npy", mmap_mode="r")
+    tables |= {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("supporters",)}
+    tables["user_days"]["day"] = tables["user_days"]["day"].dt.date
+    tables["flags"] = known["platform_days"].dropna(subset="flag")
     return features.open_windows(
         tables["windows"], tables["features"], panel, history, exp.windows.observe_days
     ), tables
@@ -60,11 +69,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Windo
 
 def test_tables_keep_their_contracts(built) -> None:
     _, windows, tables = built
-    for contract in (DAILY, FEATURES, WINDOWS, UNSCORED):
+    for contract in (VOCABULARY, USER_DAYS, SUPPORTERS, FEATURES, WINDOWS, UNSCORED):
         contract.check(tables[contract.name])
     FLAT_COLUMNS.check(windows.flat_columns())
     PROFILE.check(windows.profile(windows.newest()))
-    assert set(tables["windows"]["split"]) == set(SPLITS)
+    assert set(tables["windows"]["split"]) == set(SPLITS) - {"later", "excluded"}
 
 
 def test_labels_and_inputs_equal_a_slow_version(built) -> None:
@@ -73,6 +82,7 @@ def test_labels_and_inputs_equal_a_slow_version(built) -> None:
     day = (frame["timestamp"].dt.normalize() - FIRST).dt.days
     own = frame["user_id"] == frame["actor_id"]
     daily = tables["features"].query("kind == 'daily'").reset_index(drop=True)
+    supporters = tables["supporters"].set_index(["user_id", "day"])
     expected = set()
     for user in frame.loc[own, "user_id"].unique():
         acts = set(day[own & (frame["user_id"] == user)])
@@ -93,12 +103,18 @@ def test_labels_and_inputs_equal_a_slow_version(built) -> None:
         batch = windows.batch(np.array([row]))[0]
         for offset in range(7):
             today = mine & (day == w["anchor"] - 6 + offset)
+            date = (FIRST + pd.Timedelta(days=int(w["anchor"]) - 6 + offset)).date()
             for i, f in enumerate(daily.itertuples()):
+                if f.feature.startswith("supporters:"):
+                    known = (w["user_id"], date) in supporters.index
+                    told = supporters.loc[(w["user_id"], date), f.feature.split(":")[1]] if known else 0
+                    assert batch[offset, i] == told
+                    continue
                 rows = today & (own if f.side == "own" else ~own)
+                rows &= True if pd.isna(f.event_name) else frame["event"] == f.event_name
                 if f.measure == "actors":
                     value = frame.loc[rows, "actor_id"].nunique()
                 else:
-                    rows &= frame["event"] == f.event_name
                     value = rows.sum() if f.measure == "count" else frame.loc[rows, "value"].sum()
                 assert batch[offset, i] == value
 
@@ -107,6 +123,8 @@ def test_history_equals_a_slow_version(built) -> None:
     frame, windows, tables = built
     names = tables["features"].query("kind == 'history'")["feature"].to_list()
     day = (frame["timestamp"].dt.normalize() - FIRST).dt.days
+    hour = frame["timestamp"].dt.hour
+    supporters = tables["supporters"].set_index(["user_id", "day"])
     own = frame["user_id"] == frame["actor_id"]
     for row in np.random.default_rng(1).choice(len(windows), 40, replace=False):
         w = windows.index.iloc[row]
@@ -116,6 +134,7 @@ def test_history_equals_a_slow_version(built) -> None:
         got = dict(zip(names, windows.history(np.array([row]))[0], strict=True))
         stickers = past & ~own & (frame["event"] == "sticker")
         ago = w["anchor"] - day
+        date = w["anchor_day"]
         expected = {
             "history:recency": w["anchor"] - active[-1],
             "history:tenure": w["anchor"] - active[0],
@@ -128,6 +147,11 @@ def test_history_equals_a_slow_version(built) -> None:
             "history:stickers:28": (stickers & (ago < 28)).sum(),
             "history:sticker_value:56": frame.loc[stickers & (ago < 56), "value"].sum(),
             "history:sticker_days": day[stickers].nunique(),
+            "history:stickers": stickers.sum(),
+            "history:first_hour": hour[past & own & (ago < 28)].groupby(day).min().mean(),
+            "history:last_hour": hour[past & own & (ago < 28)].groupby(day).max().mean(),
+            "history:supporters:top_recency": supporters["top_recency"].get((w["user_id"], date), w["anchor"] + 1),
+            "history:supporters:top_share": supporters["top_share"].get((w["user_id"], date), 0.0),
             "history:sticker_recency": ago[stickers].min() if stickers.any() else w["anchor"] + 1,
             "history:sum:own:post:count:28": (past & own & (ago < 28) & (frame["event"] == "post")).sum(),
         }
@@ -175,10 +199,23 @@ def test_without_the_last_outcome_days_windows_become_open(built, tmp_path: Path
 
 def test_rare_events_are_folded_by_training_days_but_stickers_stay(tmp_path: Path) -> None:
     frame = make_log()
-    _, tables = build(frame, tmp_path / "w", experiment(features={"max_events": 1}))
-    names = tables["daily"].groupby("side")["event_name"].unique().map(set).to_dict()
-    assert names == {"own": {"post", "other"}, "received": {"like", "sticker", "other"}}
-    assert tables["daily"]["n"].sum() == len(frame)
+    windows, tables = build(frame, tmp_path / "w", experiment(features={"max_events": 1}))
+    words = tables["vocabulary"]
+    kept = words[~words["folded"]].groupby("side")["event_name"].unique().map(set).to_dict()
+    assert kept == {"own": {"post"}, "received": {"like", "sticker"}}
+    assert set(words.loc[words["folded"], "event_name"]) == {"chat", "photo", "reply"}
+    features = windows.features.query("kind == 'daily'").reset_index(drop=True)
+    values = windows._panel
+    own = frame["user_id"] == frame["actor_id"]
+    rare = {"own": own & frame["event"].isin(["chat", "photo"]), "received": ~own & (frame["event"] == "reply")}
+    for side, rows in rare.items():
+        other = (features["side"] == side) & (features["event_name"] == "other") & (features["measure"] == "count")
+        place = features.index[other][0]
+        day = (frame.loc[rows, "timestamp"].dt.normalize() - FIRST).dt.days
+        expected = frame[rows].groupby([frame.loc[rows, "user_id"], day]).size()
+        user = np.searchsorted(np.sort(frame["user_id"].unique()), expected.index.get_level_values(0))
+        assert (values[user, expected.index.get_level_values(1), place] == expected.to_numpy()).all()
+        assert values[:, :, place].sum() == rows.sum()
 
 
 def test_churn_may_count_some_events_only(tmp_path: Path) -> None:
@@ -190,39 +227,92 @@ def test_churn_may_count_some_events_only(tmp_path: Path) -> None:
         build(frame, tmp_path / "u", experiment(targets={"churn": {"events": ["foto"]}}))
 
 
-@given(
-    days=st.integers(42, 400), observe=st.integers(1, 14), outcome=st.integers(1, 14),
-    stride=st.integers(1, 10), share=st.floats(0.05, 0.5),
-)  # fmt: skip
-def test_blocks_of_time_never_touch(days: int, observe: int, outcome: int, stride: int, share: float) -> None:
-    shape = config.WindowShape(observe_days=observe, outcome_days=outcome, stride_days=stride)
-    try:
-        found = splits.split_anchors(days, shape, config.Split(test_share=share))
-    except TooShortError:
-        return
-    closed = [a for a in range(observe - 1, days, stride) if a + outcome <= days - 1]
-    assert list(found) == closed
-    block = {name: [a for a, s in found.items() if s == name] for name in ("train", "validation", "test")}
-    assert all(block.values())
-    for earlier, later in (("train", "validation"), ("validation", "test")):
-        assert max(block[earlier]) + outcome < min(block[later]) - observe + 1
-    assert block["test"] == closed[-max(1, round(share * len(closed))) :]
+def test_people_by_event_are_different_people(tmp_path: Path) -> None:
+    frame = make_log()
+    _, tables = build(frame, tmp_path / "w", experiment(features={"actors": "event", "max_events": 2}))
+    received = frame[frame["user_id"] != frame["actor_id"]].assign(day=frame["timestamp"].dt.date)
+    people = tables["user_days"].set_index(["user_id", "day"])
+    expected = received.groupby(["user_id", "day"])["actor_id"].nunique()
+    pd.testing.assert_series_equal(people["actors"][people["actors"] > 0], expected, check_names=False)
+    counted = tables["features"].query("kind == 'daily' and measure == 'actors'")["event_name"].dropna().to_list()
+    assert counted == ["like", "reply", "sticker"]  # two by frequency, one kept as a target
+    for k, name in enumerate(counted):
+        expected = received[received["event"] == name].groupby(["user_id", "day"])["actor_id"].nunique()
+        known = people[f"actors_{k}"][people[f"actors_{k}"] > 0]
+        pd.testing.assert_series_equal(known, expected, check_names=False)
 
 
-def test_42_days_are_enough_and_41_are_not() -> None:
-    shape, split = config.WindowShape(), config.Split()
-    assert list(splits.split_anchors(42, shape, split).values()) == ["train", "purged", "validation", "purged", "test"]
-    with pytest.raises(TooShortError, match=r"spans 41 days.*at least 42"):
-        splits.split_anchors(41, shape, split)
+def test_people_are_told_apart_by_more_events_than_an_integer_has_bits(tmp_path: Path) -> None:
+    frame = make_log()
+    received = frame["user_id"] != frame["actor_id"]
+    names = np.array([f"kind {k:02d}" for k in range(70)])
+    frame["event"] = np.where(received, names[np.arange(len(frame)) % 70], "post")
+    chosen = {"targets": {"sticker": {"events": ["kind 00"]}}}
+    exp = experiment(features={"actors": "event", "max_events": 66}, **chosen)
+    _, tables = build(frame, tmp_path / "w", exp)
+    counted = tables["features"].query("kind == 'daily' and measure == 'actors'")["event_name"].dropna().to_list()
+    assert len(counted) == 67 and counted[-1] == "other"
+    people = tables["user_days"].set_index(["user_id", "day"])
+    rows = frame[received].assign(
+        day=frame["timestamp"].dt.date, word=frame["event"].where(frame["event"].isin(counted), "other")
+    )
+    for k, name in enumerate(counted):
+        expected = rows[rows["word"] == name].groupby(["user_id", "day"])["actor_id"].nunique()
+        assert people[f"actors_{k}"].sum() == expected.sum()
 
 
-def test_user_split_works_with_one_anchor_and_keeps_users_apart() -> None:
-    user = np.arange(200)
-    found = splits.assign(user, np.full(200, 6), 14, config.WindowShape(), config.Split(kind="user"), 0)
-    assert set(found) == {"train", "validation", "calibration", "test"}
-    assert (found == "test").sum() == 50
-    validation, calibration = ((found == s).sum() for s in ("validation", "calibration"))
-    assert validation + calibration == round(0.15 * 150) and abs(validation - calibration) <= 1
+def test_blocks_of_users_and_days_change_nothing(built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, windows, tables = built
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 700)
+    monkeypatch.setattr(panel, "BLOCK_BYTES", 200_000)
+    cut, others = build(frame, tmp_path / "w", experiment())
+    pd.testing.assert_frame_equal(windows.index, cut.index)
+    rows = np.arange(len(windows))
+    np.testing.assert_array_equal(windows.flat(rows), cut.flat(rows))
+    for name in ("vocabulary", "supporters", "user_days", "features", "unscored"):
+        pd.testing.assert_frame_equal(tables[name].reset_index(drop=True), others[name].reset_index(drop=True))
+
+
+def test_windows_on_outage_days_may_be_left_out(built, tmp_path: Path) -> None:
+    frame, _, _ = built
+    day = (frame["timestamp"].dt.normalize() - FIRST).dt.days
+    silent_day = frame[day != 50]
+    kept, _ = build(silent_day, tmp_path / "kept", experiment())
+    left, tables = build(silent_day, tmp_path / "left", experiment(windows={"skip_outages": True}))
+    assert tables["flags"]["flag"].to_list() == ["silent"]
+    assert not kept.index["split"].eq("excluded").any()
+    touched = left.index["closed"] & left.index["anchor"].between(50 - 7, 50 + 6)
+    assert left.index["split"].eq("excluded").to_list() == touched.to_list() and touched.any()
+
+
+def test_users_must_be_known_for_a_while(tmp_path: Path) -> None:
+    frame = make_log()
+    everybody, _ = build(frame, tmp_path / "w", experiment())
+    older, tables = build(frame, tmp_path / "o", experiment(windows={"min_history_days": 21}))
+    tenure = everybody.history(np.arange(len(everybody)))[:, 1]
+    assert everybody.features.query("kind == 'history'")["feature"].iloc[1] == "history:tenure"
+    expected = everybody.index[tenure >= 21]
+    assert list(zip(older.index["user_id"], older.index["anchor"], strict=True)) == list(
+        zip(expected["user_id"], expected["anchor"], strict=True)
+    )
+    assert set(tables["unscored"]["reason"]) <= {"not_active", "too_new"}
+
+
+def test_static_facts_join_the_history(tmp_path: Path) -> None:
+    frame = make_log()
+    users = np.sort(frame["user_id"].unique())
+    facts = pd.DataFrame({"id": users[:-1], "plan": np.where(users[:-1] % 3, "free", "paid"), "age": users[:-1] + 0.5})
+    facts.to_csv(tmp_path / "facts.csv", index=False)
+    log = {"log": {"path": "x.csv", "facts": str(tmp_path / "facts.csv")}}
+    windows, _ = build(frame, tmp_path / "w", experiment(**log))
+    features = windows.features.query("kind == 'history'")["feature"].to_list()
+    got = pd.DataFrame(windows.history(np.arange(len(windows))), columns=features)
+    user = windows.index["user_id"].to_numpy()
+    known = user != users[-1]
+    assert (got["history:fact:age"] == np.where(known, user + 0.5, 0)).all()
+    assert (got["history:fact:age:unknown"] == ~known).all()
+    assert (got["history:fact:plan=paid"] == (known & (user % 3 == 0))).all()
+    assert (got["history:fact:plan=free"] == (known & (user % 3 > 0))).all()
 
 
 def test_validation_users_are_halved(built) -> None:

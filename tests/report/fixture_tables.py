@@ -87,7 +87,36 @@ def _log(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         for name in EVENTS
     ]
     events = pd.DataFrame(names, columns=list(contracts.EVENT_NAMES.columns))
-    return {"filters": filters, "log_summary": summary, "event_names": events}
+    return {"filters": filters, "log_summary": summary, "event_names": events} | _quality(rng)
+
+
+def _quality(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Findings of many kinds, hostile names among their subjects, and two outages."""
+    days = pd.DataFrame({"day": [FIRST + timedelta(days=i) for i in range(DAYS)]})
+    days["expected"] = 6000 + 1500 * np.sin(2 * np.pi * np.arange(DAYS) / 7)
+    days["rows"] = rng.poisson(days["expected"])
+    days["flag"] = None
+    days.loc[40:42, ["rows", "flag"]] = [0, "silent"]
+    days.loc[70, ["rows", "flag"]] = [900, "low"]
+    days["own_rows"], days["active_users"] = days["rows"] // 2, days["rows"] // 10
+
+    def day(i: int) -> date:
+        return days["day"].iloc[i]
+
+    found = [
+        ("silent_days", "warning", None, day(40), day(42), 0, None, 0.0),
+        ("low_days", "warning", None, day(70), day(70), 900, None, 0.15),
+        ("clock_jump", "warning", None, day(90), None, None, None, -1.0),
+        *(("impossible_rate", "note", n, day(3), day(9), 60_000, 0.004, 4321.0) for n in (*HOSTILE, "a", "b")),
+        ("new_event", "note", HOSTILE[0], day(60), day(139), 20_000, 0.04, None),
+        ("repeated_rows", "note", HOSTILE[1], None, None, 1_700, 0.0017, 0.43),
+        ("filter", "note", "not_in_creator_list", None, None, 120_000, 0.12, 800.0),
+        ("more", "note", "impossible_rate", None, None, None, None, 12.0),
+        ("filter", "info", HOSTILE[1], None, None, 0, 0.0, 0.0),
+        ("span", "info", None, FIRST, day(139), 1_000_000, None, float(DAYS)),
+    ]
+    quality = pd.DataFrame(found, columns=list(contracts.QUALITY.columns)).astype({"rows": "Int64"})
+    return {"quality": quality, "platform_days": days[list(contracts.PLATFORM_DAYS.columns)]}
 
 
 def _exploration(rng: np.random.Generator) -> dict[str, pd.DataFrame]:

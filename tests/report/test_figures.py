@@ -106,7 +106,7 @@ def test_every_axis_has_a_title_or_names(drawn):
         for axis in [k for k in layout if re.match("[xy]axis", k)]:
             shared_above = name.startswith("season") and axis in ("xaxis", "xaxis2", "xaxis3")
             inner = layout[axis].get("showticklabels") is False  # its numbers and title stand at the outer one
-            outer_time = name == "engagement" and axis.startswith("x")  # days need no title
+            outer_time = name in ("engagement", "quality-days") and axis.startswith("x")  # days need no title
             said = "title" in layout[axis] or "ticktext" in layout[axis]
             assert said or shared_above or inner or outer_time, (name, axis)
 

@@ -44,8 +44,8 @@ def test_has_the_stable_keys_of_report_json(tables):
     assert found["experiment"] == "made up"
     assert found["rows"] == tables["log_summary"]["rows_read"][0] == 1_000_000
     assert found["users"] == made["USERS"]
-    assert list(found["windows"]) == ["train", "validation", "calibration", "test", "purged", "open"]
-    assert found["windows"] == tables["windows"]["split"].value_counts().to_dict()
+    assert {"train", "validation", "calibration", "test", "purged", "open"} <= set(found["windows"])
+    assert {k: n for k, n in found["windows"].items() if n} == tables["windows"]["split"].value_counts().to_dict()
     assert sum(found["windows"].values()) == len(tables["windows"])
     assert found["segments"] == tables["priority"]["segment"].value_counts().to_dict()
     assert set(found["targets"]) == set(found["surrogates"]) == {"churn", "sticker"}
@@ -151,7 +151,7 @@ def test_splits_count_windows_and_rates(tables):
         part = windows[windows["split"] == row["split"]]
         assert row["windows"] == len(part)
         assert row["users"] == len(set(part["user_id"]))
-        if row["split"] == "open":
+        if row["split"] == "open" or part.empty:
             assert row["churned"] is None
         else:
             labels = part["churned"].dropna()
@@ -268,7 +268,7 @@ def test_is_json_without_nan_whatever_is_missing(tables):
 
 
 def test_order_of_rows_does_not_matter(tables):
-    ordered = ("filters",)  # they ran in this order
+    ordered = ("filters", "quality")  # they ran in this order; the gravest first
     shuffled = {n: t if n in ordered else t.sample(frac=1, random_state=3) for n, t in tables.items()}
     expected, found = summary_of(tables, simulated=True), summary_of(shuffled, simulated=True)
     for key in expected:

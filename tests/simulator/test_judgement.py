@@ -62,7 +62,7 @@ def features_of(channels: tuple[tuple[str, str], ...], history: bool = True) -> 
     rows = [(f"{s}:{e}:count", "daily", s, e, "count", None, "", "") for s, e in channels]
     rows.append(("received:actors", "daily", "received", None, "actors", None, "", ""))
     daily = pd.DataFrame(rows, columns=list(c.FEATURES.columns))
-    return pd.concat([daily, history_features(daily, False)], ignore_index=True) if history else daily
+    return pd.concat([daily, history_features(daily, False, False)], ignore_index=True) if history else daily
 
 
 def a_run(

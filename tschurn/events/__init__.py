@@ -1,47 +1,62 @@
-"""raw logs → event log: find the files, read them, check them at the door, filter, count what was removed."""
+"""raw logs → event log: find them, read them where they lie, check them at the door, filter, count what was removed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tschurn.contracts import silent
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
     from tschurn.config import Experiment
+    from tschurn.contracts import Progress
 
 
-def read_log(experiment: Experiment, path: Path) -> dict[str, pd.DataFrame]:
-    """Write the experiment's EVENT_LOG to `path` (Parquet); → FILTERS, LOG_SUMMARY, EVENT_NAMES by name.
+def read_log(experiment: Experiment, folder: Path, progress: Progress = silent) -> dict[str, pd.DataFrame]:
+    """Check the experiment's log and group it once; ACTS and what `open_log` needs are written into `folder`.
 
-    Raises LogError for whatever is wrong with the log.
+    → FILTERS, LOG_SUMMARY, EVENT_NAMES, REFUSED, PLATFORM_DAYS, QUALITY, FACTS by name. Raises LogError for
+    whatever is wrong with the log.
     """
-    from tschurn.events import engine, event_log, sources
+    from tschurn.events import reader
 
-    backend = engine.connect(experiment.run.threads)
-    log = event_log.build(backend, sources.open_source(backend, experiment.log), experiment.log)
-    event_log.write(backend, log, path)
-    written = backend.read_parquet(path)
-    tables = {
-        "filters": log.filters,
-        "log_summary": event_log.summary(written, log.rows_read, experiment.log.timezone),
-        "event_names": event_log.event_names(written),
-    }
-    backend.disconnect()
-    return tables
+    return reader.read(experiment, folder, progress)
 
 
-def open_log(path: Path, threads: int) -> ir.Table:
-    """EVENT_LOG as Parquet → an Ibis table for the stages that aggregate it."""
-    from tschurn.events import engine
+@contextmanager
+def open_log(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
+    """The folder that `read_log` filled → EVENT_LOG, an Ibis table over the log where it lies."""
+    from tschurn.events import reader
 
-    return engine.connect(threads).read_parquet(path)
+    with reader.event_log_of(experiment, folder) as table:
+        yield table
+
+
+@contextmanager
+def open_acts(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
+    """The folder that `read_log` filled → ACTS, an Ibis table of an in-process engine."""
+    from tschurn.events import reader
+
+    with reader.acts_of(experiment, folder) as table:
+        yield table
 
 
 def input_files(experiment: Experiment) -> list[Path]:
-    """The files that the log consists of, the list of creators included. Raises LogError when one is missing."""
+    """The files that the log consists of, lists and facts included. Raises LogError when one is missing."""
     from tschurn.events import sources
 
-    creators = [Path(experiment.log.creators)] if experiment.log.creators else []
-    return sources.files_of(experiment.log) + [c for c in creators if c.is_file()]
+    log = experiment.log
+    lists = [Path(p) for p in (log.creators, log.exclude, log.facts) if p]
+    return [f for place in sources.places(log) for f in place.files] + [p for p in lists if p.is_file()]
+
+
+def input_state(experiment: Experiment) -> list[dict[str, Any]]:
+    """What identifies a log that lies in a database server, as a fingerprint does a file: its rows and newest time."""
+    from tschurn.events import reader
+
+    return reader.state(experiment)

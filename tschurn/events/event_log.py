@@ -1,247 +1,298 @@
-"""raw log → EVENT_LOG, checked at the door, with what each filter removed.
-
-Everything runs in the engine; only counts reach Python.
-"""
+"""raw logs → EVENT_LOG, an expression over them: parsed, checked at the door, never copied into Python."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import pandas as pd
-from ibis.backends.duckdb import Backend
 
 from tschurn.config import Log
-from tschurn.contracts import EVENT_LOG
 from tschurn.errors import LogError
 from tschurn.events import engine
-from tschurn.events.sources import Source
+from tschurn.events.clock import Clock, clock
+from tschurn.events.sources import RawLog
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
 
 _DATE_ONLY = r"^\s*\d{4}-\d{2}-\d{2}\s*$"
 _WITH_OFFSET = r"\d:?\d{2}(\.\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
+ZONED, NAIVE, DATE = 0, 1, 2  # the forms a time comes in
+MOST_VALUE = 1e12  # values are summed exactly, in millionths, as 64-bit integers
 
 
 @dataclass(frozen=True)
-class EventLog:
-    """The checked log: `events` as in EVENT_LOG (an engine table), FILTERS, and the raw row count."""
+class Survey:
+    """One pass over the raw rows: counts, and what must be known to read them again in the same way.
 
-    events: ir.Table
-    filters: pd.DataFrame
-    rows_read: int
-
-
-def build(backend: Backend, source: Source, log: Log) -> EventLog:
-    """Source → EventLog.
-
-    Raises LogError when a time or value cannot be read (file, row, value), or nothing is left.
+    ids: 'int64' where every id is a whole number in its plain form, else 'string'. first_us, last_us: µs since
+    1970 of the earliest and latest time, as written.
     """
-    with engine.reading(source.name):
-        parsed = backend.create_table("parsed_log", _parsed(source, log), temp=True)
-    rows_read = int(parsed.count().execute())
-    if rows_read == 0:
-        raise LogError(f"{source.name}: the log has no rows")
-    _refuse_unreadable(backend, source, parsed)
-    ids = _id_type(parsed)
-    events = parsed.mutate(user_id=parsed.user_id.cast(ids), actor_id=parsed.actor_id.cast(ids))
-    kept, filters = _filtered(backend, events, log)
-    if not filters or filters[-1]["rows_left"] == 0:
-        steps = ", ".join(f"{f['filter']} removed {f['rows_removed']}" for f in filters if f["rows_removed"])
-        raise LogError(f"{source.name}: none of its {rows_read} rows is left: {steps}")
-    return EventLog(kept.select(*EVENT_LOG.columns), pd.DataFrame(filters), rows_read)
+
+    rows: int
+    unreadable: int  # rows with a time or value that is there but cannot be read
+    keyed: int  # the others, if they have user, actor, time and event
+    null_user: int
+    null_actor: int
+    null_time: int
+    null_event: int
+    null_value: int
+    bad_time: int
+    bad_value: int
+    naive: int
+    date_only: int
+    midnight: int  # keyed rows at 00:00 as written
+    ids: str
+    first_us: int | None
+    last_us: int | None
+    clean: list[str]  # roles whose columns can be taken as they are: no blanks, nulls or values that are no numbers
+
+    @property
+    def only_days(self) -> bool:
+        """Whether the log has days and no times: all of it stands at midnight, in UTC if it names a zone."""
+        return self.midnight == self.keyed
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
 
 
-def write(backend: Backend, log: EventLog, path: Path) -> None:
-    """EVENT_LOG → Parquet, in an order that does not depend on the order of the source."""
-    order = ["user_id", "event_time", "event_name", "actor_id", "value"]
-    backend.to_parquet(log.events.order_by(order), path, compression="zstd")
+@dataclass(frozen=True)
+class Draft:
+    """A raw log under our names, nothing cast yet that could fail.
+
+    rows: user_id, actor_id, event_name, value, object; micros: µs since 1970 of the time as written, null where it
+    cannot be read, with bad_time set where something was there; bad_value likewise; form: ZONED, NAIVE or DATE;
+    instant: the time itself where the column holds instants. form: the one that all rows have, None if it varies;
+    instant: whether the column holds instants.
+    """
+
+    rows: ir.Table
+    form: int | None
+    instant: bool
 
 
-def summary(events: ir.Table, rows_read: int, zone: str) -> pd.DataFrame:
-    """EVENT_LOG → LOG_SUMMARY."""
-    own = events.user_id == events.actor_id
-    local = engine.utc_to_local(events.event_time, zone)
-    row = events.agg(
-        rows=events.count(),
-        own_rows=own.sum(),
-        users=events.user_id.nunique(),
-        actors=events.actor_id.nunique(),
-        first_day=events.day.min(),
-        last_day=events.day.max(),
-        timed_rows=(local != events.day.cast("timestamp")).sum(),
-    ).execute()
-    row["repeated_rows"] = row["rows"] - int(events.distinct().count().execute())
-    row["received_rows"] = row["rows"] - row["own_rows"]
-    first, last = pd.Timestamp(row["first_day"][0]), pd.Timestamp(row["last_day"][0])
-    row["days"] = (last - first).days + 1
-    row["only_days"] = row.pop("timed_rows") == 0
-    row["rows_read"] = rows_read
-    return row
+def draft(backend: BaseBackend, raw: RawLog, log: Log, clean: Collection[str] = (), keep: Sequence[str] = ()) -> Draft:
+    """A raw log → Draft, with the raw columns `keep` as well.
 
-
-def event_names(events: ir.Table) -> pd.DataFrame:
-    """EVENT_LOG → EVENT_NAMES, most frequent first."""
-    own = events.user_id == events.actor_id
-    sided = events.mutate(side=ibis.ifelse(own, "own", "received"))
-    return (
-        sided.group_by("side", "event_name")
-        .agg(
-            rows=sided.count(),
-            users=sided.user_id.nunique(),
-            value=sided.value.sum(),
-            first_day=sided.day.min(),
-            last_day=sided.day.max(),
-        )
-        .order_by("side", ibis.desc("rows"), "event_name")
-        .execute()
-    )
-
-
-def _parsed(source: Source, log: Log) -> ir.Table:
-    """The raw columns under our names, times as instants; unreadable ones null beside their text."""
-    table, columns = source.table, source.columns
+    clean: see Survey; what cleans a column costs more than reading it. Raises LogError for a column of times
+    or values that can be none.
+    """
+    table, columns = raw.table, raw.columns
     user, time = table[columns.user], table[columns.time]
-    raw_value = table[columns.value] if source.has_value else ibis.literal(1.0)
-    value = raw_value.try_cast("float64")
-    event_time = _instant(time, log, source.name)
-    event = table[columns.event].cast("string").strip()
-    return table.select(
-        user_id=_blank_to_null(user),
-        actor_id=_blank_to_null(table[columns.actor] if source.has_actor else user),
-        event_time=event_time,
-        day=engine.utc_to_local(event_time, log.timezone).date(),
-        event_name=event.nullif(""),
-        value=ibis.ifelse(value.isnan() | value.isinf(), None, value).coalesce(1.0),
-        bad_time=event_time.isnull() & _blank_to_null(time).notnull(),
-        bad_value=value.isnull() & _blank_to_null(raw_value).notnull(),
+    actor = table[columns.actor] if "actor" in raw.has else user
+    value, bad_value = _value(backend, raw, "value" in clean)
+    micros, form, instant = _time(backend, raw, log)
+    event = ibis.literal(raw.event) if raw.event else table[columns.event].cast("string")
+    rows = table.select(
+        user_id=user if "user" in clean else _blank_to_null(backend, user),
+        actor_id=actor if "user" in clean else _blank_to_null(backend, actor),
+        micros=micros,
+        form=ibis.literal(form, "int8") if isinstance(form, int) else form,
+        instant=instant,
+        event_name=event if "event" in clean else _blank_to_null(backend, event),
+        value=value,
+        object=_blank_to_null(backend, table[columns.object].cast("string"))
+        if "object" in raw.has
+        else ibis.null("string"),
+        bad_time=micros.isnull() & _blank_to_null(backend, time).notnull()
+        if time.type().is_string()
+        else ibis.literal(False),
+        bad_value=bad_value,
+        **{name: table[name] for name in keep},
+    )
+    zoned = time.type().is_timestamp() and time.type().timezone is not None
+    return Draft(rows, form if isinstance(form, int) else None, zoned)
+
+
+def _value(backend: BaseBackend, raw: RawLog, clean: bool) -> tuple[ir.Value, ir.BooleanValue]:
+    """→ the value, null where there is none, and whether what is there is no number (or too large a one)."""
+    if "value" not in raw.has:
+        return ibis.literal("1").cast("float64"), ibis.literal(False)  # 1.0 would be a decimal to some engines
+    column = raw.table[raw.columns.value]
+    if clean and not column.type().is_string():
+        return column.cast("float64"), ibis.literal(False)
+    if not column.type().is_string():
+        if not (column.type().is_numeric() or column.type().is_boolean()):
+            raise LogError(f"{raw.name}, column `{raw.columns.value}`: expected numbers, found {column.type()}")
+        value = column.cast("float64")
+        if column.type().is_integer() or column.type().is_boolean():
+            return value, value.abs() > MOST_VALUE
+        value = ibis.ifelse(value.isnan() | value.isinf(), None, value)
+        return value, (value.abs() > MOST_VALUE).fill_null(False)
+    if engine.dialect(backend).typed:
+        raise LogError(f"{raw.name}, column `{raw.columns.value}`: holds text; cast it to a number in a view")
+    text = _blank_to_null(backend, column)
+    value = text.try_cast("float64")
+    bad = text.notnull() & (value.isnull() | (value.abs() > MOST_VALUE))
+    return ibis.ifelse(value.isnan() | value.isinf(), None, value), bad & ~(value.isnan() | value.isinf()).fill_null(
+        False
     )
 
 
-def _instant(time: ir.Value, log: Log, name: str) -> ir.TimestampValue:
-    """A column of times → instants in UTC, by what the column holds.
+def _time(
+    backend: BaseBackend, raw: RawLog, log: Log
+) -> tuple[ir.IntegerValue, ir.IntegerValue | int, ir.TimestampValue]:
+    """→ micros, form and instant of Draft, by what the column holds.
 
-    With a zone: that instant. Without: wall clock in the experiment's zone, or UTC, by `naive_time`.
-    Dates without a time are calendar days of the experiment's zone, whatever `naive_time` says.
+    Without a zone: wall clock in the experiment's zone, or UTC, by `naive_time`. Dates without a time are
+    calendar days of the experiment's zone, whatever `naive_time` says.
     """
-    type_ = time.type()
+    column, micros = raw.table[raw.columns.time], engine.dialect(backend).micros
+    type_ = column.type()
+    none = ibis.null(dt.Timestamp(timezone="UTC"))
+
+    naive = NAIVE if log.naive_time == "local" else ZONED
     if type_.is_timestamp() and type_.timezone is not None:
-        return time.cast(dt.Timestamp(timezone="UTC"))
-    if type_.is_date():
-        return engine.local_to_utc(time.cast("timestamp"), log.timezone)
-    zone = log.timezone if log.naive_time == "local" else "UTC"
+        return micros(column), ZONED, column.cast(dt.Timestamp(timezone="UTC"))
     if type_.is_timestamp():
-        return engine.local_to_utc(time, zone)
-    if not type_.is_string():
+        return micros(column), naive, none
+    if type_.is_date():
+        return micros(column.cast(dt.Timestamp())), DATE, none
+    if not type_.is_string() or engine.dialect(backend).typed:
         raise LogError(
-            f"{name}: the time column holds {type_}; expected dates, timestamps or text such as 2024-03-31 10:00:00"
+            f"{raw.name}: the time column `{raw.columns.time}` holds {type_}; expected dates or timestamps"
+            + ("" if engine.dialect(backend).typed else ", or text such as 2024-03-31 10:00:00")
         )
-    naive = time.try_cast("timestamp")
-    return ibis.cases(
-        (time.re_search(_DATE_ONLY), engine.local_to_utc(naive, log.timezone)),
-        (time.re_search(_WITH_OFFSET), time.try_cast(dt.Timestamp(timezone="UTC"))),
-        else_=engine.local_to_utc(naive, zone),
+    zoned = column.re_search(_WITH_OFFSET) & ~column.re_search(_DATE_ONLY)
+    read = ibis.ifelse(
+        zoned, micros(column.try_cast(dt.Timestamp(timezone="UTC"))), micros(column.try_cast(dt.Timestamp()))
     )
+    form = ibis.cases((column.re_search(_DATE_ONLY), DATE), (zoned, ZONED), else_=naive).cast("int8")
+    return read, form, none
 
 
-def _blank_to_null(value: ir.Value) -> ir.Value:
-    return value.strip().nullif("") if value.type().is_string() else value
+def names(drafted: Sequence[Draft]) -> list[str | None]:
+    """Drafts with their event column as it is → its different names, as written."""
+    found = [d.rows.select("event_name").distinct() for d in drafted]
+    together = ibis.union(*found, distinct=True) if len(found) > 1 else found[0]
+    return engine.fetch(together)["event_name"].to_pylist()
 
 
-def _refuse_unreadable(backend: Backend, source: Source, parsed: ir.Table) -> None:
-    """Raise LogError for the first time or value that is there but cannot be read."""
-    bad_times, bad_values = parsed.agg(t=parsed.bad_time.sum(), v=parsed.bad_value.sum()).execute().iloc[0]
-    for count, role, expected in (
-        (bad_times, "time", "a date or time such as 2024-03-31 or 2024-03-31 10:00:00+09:00"),
-        (bad_values, "value", "a number"),
-    ):
-        if count:
-            column = getattr(source.columns, role)
-            where, text = _first_bad(backend, source, column, role)
-            more = f" ({count:,} such rows in all)" if count > 1 else ""
-            raise LogError(
-                f"{where}, column `{column}`: expected {expected}, found {text!r}{more}; correct or remove the row"
-            )
+def survey(drafted: Sequence[Draft]) -> Survey:
+    """Drafts of all raw logs → Survey; one pass."""
+    rows = union([d.rows for d in drafted])
+    keyed = _keyed(rows)
+    counts = {
+        "rows": rows.count(),
+        "unreadable": (rows.bad_time | rows.bad_value).sum(),
+        "keyed": keyed.sum(),
+        **{f"null_{c}": rows[n].isnull().sum() for c, n in _NULLS.items()},
+        "null_time": (rows.micros.isnull() & ~rows.bad_time).sum(),
+        "null_value": (rows.value.isnull() & ~rows.bad_value).sum(),
+        "bad_time": rows.bad_time.sum(),
+        "bad_value": rows.bad_value.sum(),
+        "naive": (rows.form == NAIVE).sum(),
+        "date_only": (rows.form == DATE).sum(),
+        "midnight": (keyed & (rows.micros % 86_400_000_000 == 0)).sum(),
+        "first_us": rows.micros.min(where=keyed),
+        "last_us": rows.micros.max(where=keyed),
+        **_id_tests(rows),
+    }
+    found = engine.fetch(rows.agg(**counts)).to_pylist()[0]
+    whole = [found.pop(name) for name in list(found) if name.startswith("whole_")]
+    number = all(rows[c].type().is_numeric() or rows[c].type().is_string() for c in _IDS)
+    counted = {name: v if name in ("first_us", "last_us") else int(v or 0) for name, v in found.items()}
+    clean = [] if counted["null_value"] or counted["bad_value"] else ["value"]
+    # texts may have blanks around them, which are only taken off by looking at each
+    clean += ["user"] if not any(rows[c].type().is_string() for c in _IDS) else []
+    ids = "int64" if number and all(w is not False for w in whole) else "string"
+    return Survey(ids=ids, clean=clean, **counted)
 
 
-def _first_bad(backend: Backend, source: Source, column: str, role: str) -> tuple[str, str]:
-    """→ (file and row, text) of the first value that cannot be read; row 1 is the first after the header."""
-    type_ = "timestamp" if role == "time" else "float64"
-    for file in source.files:
-        numbered = engine.read(backend, [file]).mutate(row=ibis.row_number() + 1)
-        text = _blank_to_null(numbered[column])
-        unreadable = text.notnull() & text.try_cast(type_).isnull()
-        first = numbered.filter(unreadable).order_by("row").limit(1).select("row", text=column).execute()
-        if len(first):
-            return f"{file}, row {int(first['row'][0])}", str(first["text"][0])[:80]
-    return source.name, "?"
+def users(drafted: Sequence[Draft]) -> tuple[int, int]:
+    """Drafts → how many users they have, and how many with a row that has all it needs."""
+    rows = union([d.rows for d in drafted])
+    keyed = _keyed(rows)
+    found = rows.filter(rows.user_id.notnull()).group_by("user_id").agg(keyed=keyed.any())
+    row = engine.fetch(found.agg(users=found.count(), keyed=found.keyed.sum())).to_pylist()[0]
+    return row["users"], int(row["keyed"] or 0)
 
 
-def _id_type(parsed: ir.Table) -> str:
-    """'int64' when every user and actor id is a whole number in its plain form, else 'string'."""
-    tests = []
-    for name in ("user_id", "actor_id"):
-        column = parsed[name]
-        if column.type().is_integer():
-            continue
+def _keyed(rows: ir.Table) -> ir.BooleanValue:
+    present = rows.user_id.notnull() & rows.actor_id.notnull() & rows.micros.notnull() & rows.event_name.notnull()
+    return present & ~rows.bad_value
+
+
+_IDS = ("user_id", "actor_id")
+_NULLS = {"user": "user_id", "actor": "actor_id", "event": "event_name"}
+
+
+def _id_tests(rows: ir.Table) -> dict[str, ir.BooleanScalar]:
+    """Whether all ids of a column are whole numbers, for columns that are not integers.
+
+    "007" and "7" are two people: a text is a number only when it is written as we would write it.
+    """
+    tests = {}
+    for name in _IDS:
+        column = rows[name]
         if column.type().is_string():
-            # "007" and "7" are two people: a number only counts when it is written as we would write it
-            tests.append(column.isnull() | (column.try_cast("int64").cast("string") == column))
+            plain = column.re_search(r"^(0|-?[1-9][0-9]{0,17})$")
         elif column.type().is_floating():
-            tests.append(column.isnull() | (column == column.round()))
+            plain = (column == column.round()).fill_null(False) & (column.abs() < 2**53)
         else:
-            return "string"
-    whole = [t.fill_null(False).all() for t in tests]
-    return (
-        "int64"
-        if not whole or all(parsed.agg(**{f"t{i}": t for i, t in enumerate(whole)}).execute().iloc[0])
-        else "string"
+            continue
+        tests[f"whole_{name}"] = (column.isnull() | plain).all()
+    return tests
+
+
+def union(tables: Sequence[ir.Table]) -> ir.Table:
+    """Drafts of several logs as one; ids become text where the logs do not agree on their type."""
+    if len(tables) == 1:
+        return tables[0]
+    for name in _IDS:
+        types = {str(t[name].type()) for t in tables}
+        if len(types) > 1:
+            common = "string" if "string" in types else "int64" if "float64" not in types else "float64"
+            tables = [t.mutate(**{name: t[name].cast(common)}) for t in tables]
+    return ibis.union(*tables)
+
+
+def span(found: Survey) -> tuple[datetime, datetime]:
+    """The earliest and the latest time of a log, give or take a zone."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + timedelta(microseconds=found.first_us), epoch + timedelta(microseconds=found.last_us)
+
+
+def events(backend: BaseBackend, drafted: Sequence[Draft], found: Survey, log: Log) -> ir.Table:
+    """Drafts → the columns of EVENT_LOG; rows without a key, or with a time or value that cannot be read, left out."""
+    zone = clock(log.zone, *span(found))
+    result = [_events(backend, one, found, zone) for one in drafted]
+    together = ibis.union(*result) if len(result) > 1 else result[0]
+    return together.distinct() if log.drop_duplicates else together
+
+
+def _events(backend: BaseBackend, drafted: Draft, found: Survey, zone: Clock) -> ir.Table:
+    rows = drafted.rows
+    if found.keyed < found.rows:
+        rows = rows.filter(_keyed(rows))
+    engines = engine.dialect(backend)
+    has_instant = drafted.instant and not found.only_days
+    if found.only_days:  # calendar days, whatever zone they came with: never shifted
+        local, utc = rows.micros, zone.utc(rows.micros)
+    elif drafted.form == ZONED:
+        local, utc = zone.local(rows.micros), rows.micros
+    elif drafted.form is not None:
+        local, utc = rows.micros, zone.utc(rows.micros)
+    else:
+        zoned = rows.form == ZONED
+        local = ibis.ifelse(zoned, zone.local(rows.micros), rows.micros)
+        utc = ibis.ifelse(zoned, rows.micros, zone.utc(rows.micros))
+    return rows.select(
+        user_id=rows.user_id.cast(found.ids),
+        actor_id=rows.actor_id.cast(found.ids),
+        event_time=rows.instant if has_instant else engines.instant(utc),
+        day=engines.date(engine.day_number(local)),
+        hour=engine.hour(local),
+        event_name="event_name",
+        value=rows.value if "value" in found.clean else rows.value.coalesce(1.0),
+        object="object",
     )
 
 
-def _filtered(backend: Backend, events: ir.Table, log: Log) -> tuple[ir.Table, list[dict[str, object]]]:
-    """Run the filters in order; → the table left, and one FILTERS row for each."""
-    filters: list[dict[str, object]] = []
-    rows, users = _size(events)
-
-    def keep(name: str, table: ir.Table) -> ir.Table:
-        nonlocal rows, users
-        kept_rows, kept_users = _size(table)
-        filters.append(
-            {"filter": name, "rows_removed": rows - kept_rows, "users_removed": users - kept_users,
-             "rows_left": kept_rows, "users_left": kept_users}
-        )  # fmt: skip
-        rows, users = kept_rows, kept_users
-        return table
-
-    whole = events.user_id.notnull() & events.event_time.notnull() & events.event_name.notnull()
-    events = keep("missing_key", events.filter(whole & events.actor_id.notnull()))
-    if log.since or log.until:
-        inside = ibis.literal(True)
-        inside = inside & (events.day >= log.since) if log.since else inside
-        inside = inside & (events.day <= log.until) if log.until else inside
-        events = keep("outside_period", events.filter(inside))
-    if log.creators:
-        events = keep("not_in_creator_list", events.semi_join(_creators(backend, events, log.creators), "user_id"))
-    if log.drop_duplicates:
-        events = keep("repeated", events.distinct())
-    active = events.filter(events.user_id == events.actor_id).select("user_id").distinct()
-    return keep("no_own_activity", events.semi_join(active, "user_id")), filters
-
-
-def _size(table: ir.Table) -> tuple[int, int]:
-    row = table.agg(rows=table.count(), users=table.user_id.nunique()).execute().iloc[0]
-    return int(row["rows"]), int(row["users"])
-
-
-def _creators(backend: Backend, events: ir.Table, path: str) -> ir.Table:
-    """A file with the users to keep (first column, CSV or Parquet) → user_id."""
-    file = Path(path)
-    if not file.is_file():
-        raise LogError(f"{path}: no such file (the list of creators, key `log.creators`)")
-    with engine.reading(path):
-        table = engine.read(backend, [file])
-        first = table[table.columns[0]]
-        ids = first.try_cast(events.user_id.type())
-        return table.select(user_id=ids).filter(ids.notnull()).distinct()
+def _blank_to_null(backend: BaseBackend, value: ir.Value) -> ir.Value:
+    return engine.strip(backend, value).nullif("") if value.type().is_string() else value

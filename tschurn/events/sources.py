@@ -1,40 +1,85 @@
-"""[log] of the experiment file → the raw log as an Ibis table, and the files that it lies in."""
+"""[log] of the experiment file → the raw logs as Ibis tables, and the files that they lie in."""
 
 from __future__ import annotations
 
+import csv
 import glob
-from dataclasses import dataclass
+import gzip
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from tschurn.config import Columns, Log
 from tschurn.errors import LogError, did_you_mean
 from tschurn.events import datasets, engine
 
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_PEEK, _LONGEST = 1 << 20, 1 << 18  # bytes that are looked at of a text file; characters of its lines
+OPTIONAL = ("actor", "value", "object")
 
 
 @dataclass(frozen=True)
-class Source:
-    """The raw log: `name` for messages, its files, and the columns under the log's own names."""
+class Place:
+    """Where one log lies: files, or a table of a database."""
 
-    name: str
-    files: list[Path]
+    path: str
+    files: list[Path] = field(default_factory=list)
+    table: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """'csv', 'parquet', 'duckdb' or 'postgres'."""
+        if self.path.startswith(engine.POSTGRES):
+            return "postgres"
+        return _kind(self.files[0]) or "csv"
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """One raw log under its own column names. event: the name of all its events, if no column names them."""
+
+    place: Place
     table: ir.Table
     columns: Columns
-    has_actor: bool
-    has_value: bool
+    has: frozenset[str]  # of OPTIONAL
+    event: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.place.path
 
 
-def files_of(log: Log) -> list[Path]:
-    """The files that a log consists of, in a stable order. Raises LogError when there is none."""
+def places(log: Log) -> list[Place]:
+    """Where the logs of [log] lie, the main one first. Raises LogError when one is missing."""
     if log.dataset:
-        return datasets.files(log.dataset)
-    path = Path(log.path)
+        return [Place(log.dataset, datasets.files(log.dataset))]
+    paths = [log.path, *(part.path for part in (log.received, log.stickers) if part)]
+    return [place(path) for path in paths]
+
+
+def place(path: str) -> Place:
+    """A path, glob or database URL → Place. Raises LogError when there is nothing there."""
+    if path.startswith(engine.POSTGRES):
+        parts = urlsplit(path)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        table = query.pop("table", None)
+        return Place(urlunsplit(parts._replace(query=urlencode(query))), table=table)
+    plain, _, table = path.partition("?table=")
+    return Place(plain, _files(Path(plain)), table or None)
+
+
+def _files(path: Path) -> list[Path]:
+    """The files that a log consists of, in a stable order."""
     if path.is_dir():
-        found = [p for p in path.rglob("*") if p.is_file() and _kind(p)]
+        found = [p for p in path.rglob("*") if p.is_file() and _kind(p) in ("csv", "parquet")]
         if not found:
             raise LogError(f"{path}: the folder has no file that ends in {_endings()}")
     elif path.is_file():
@@ -53,33 +98,163 @@ def files_of(log: Log) -> list[Path]:
     return sorted(found)
 
 
-def open_source(backend: Backend, log: Log) -> Source:
-    """[log] → Source. Raises LogError for files or columns that are missing or cannot be read."""
-    files = files_of(log)
+def open_place(backend: BaseBackend, where: Place, skip_broken: bool = False) -> ir.Table:
+    """Place → its raw table. Raises LogError for what cannot be read, naming the broken file among good ones."""
+    if where.kind == "csv":
+        for file in where.files:
+            _peek(file)
+        return _texts(backend, where, skip_broken)
+    if where.kind == "parquet":
+        try:
+            with engine.reading(where.path):
+                return engine.read_parquet(backend, where.files)
+        except LogError:
+            for file in where.files if len(where.files) > 1 else []:
+                with engine.reading(str(file)):
+                    engine.read_parquet(backend, [file])
+            raise
+    with engine.reading(where.path):
+        catalogue = engine.attach(backend, where.files[0]) if where.kind == "duckdb" else None
+        present = engine.tables(backend, catalogue)
+        return engine.table(backend, _chosen(where, present))
+
+
+def _texts(backend: BaseBackend, where: Place, skip_broken: bool) -> ir.Table:
+    """Text files as one table: files with the same header at once, columns that one lacks are null there."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+    for file in where.files:
+        groups.setdefault((_separator(file), _apart(_header(file))), []).append(file)
+    with engine.reading(where.path):
+        tables = [engine.read_text(backend, f, names, mark, skip_broken) for (mark, names), f in groups.items()]
+    if len(tables) == 1:
+        return tables[0]
+    every = list(dict.fromkeys(name for table in tables for name in table.columns))
+    return ibis.union(
+        *(t.select(**{n: t[n] if n in t.columns else ibis.null("string") for n in every}) for t in tables)
+    )
+
+
+def _apart(names: list[str]) -> tuple[str, ...]:
+    """Names of columns, those that are there before in any case numbered: engines want them apart."""
+    seen = [name.lower() for name in names]
+    return tuple(n if seen.index(n.lower()) == k else f"{n} ({k + 1})" for k, n in enumerate(names))
+
+
+def open_logs(backend: BaseBackend, log: Log) -> list[RawLog]:
+    """[log] → its raw logs, the main one first. Raises LogError for tables, files or columns that are missing."""
+    main, *others = places(log)
     if log.dataset:
-        return Source(log.dataset, files, datasets.table(backend, log.dataset), Columns(), True, True)
-    with engine.reading(log.path):
-        table = engine.read(backend, files)
-    columns = log.columns
-    present = list(table.columns)
-    optional = {"actor", "value"} - columns.model_fields_set
-    for role in ("user", "time", "event", "actor", "value"):
-        name = getattr(columns, role)
-        if name not in present and role not in optional:
+        table = datasets.table(backend, log.dataset)
+        return [RawLog(main, table, Columns(), frozenset(("actor", "value")))]
+    logs = [_raw_log(main, open_place(backend, main, log.bad_rows == "refuse"), log.columns)]
+    for where, part, key in zip(others, (p for p in (log.received, log.stickers) if p), _part_keys(log), strict=True):
+        if where.kind != main.kind and "postgres" in (where.kind, main.kind):
+            raise LogError(f"{where.path}: lies in another place than {main.path}; one engine must reach all logs")
+        raw = _raw_log(
+            where, open_place(backend, where, log.bad_rows == "refuse"), part.columns, part.event, f"log.{key}.columns"
+        )
+        if "actor" not in raw.has:
             raise LogError(
-                f"{log.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}; "
-                f"name it under [log] columns = {{ {role} = ... }}{did_you_mean(name, present)}"
+                f"{where.path}: no column `{part.columns.actor}`; the log of `log.{key}` must say who did it: "
+                f"name the column under [log.{key}] columns = {{ actor = ... }}"
             )
-    return Source(log.path, files, table, columns, columns.actor in present, columns.value in present)
+        logs.append(raw)
+    return logs
+
+
+def _part_keys(log: Log) -> list[str]:
+    return [key for key in ("received", "stickers") if getattr(log, key)]
+
+
+def _raw_log(
+    where: Place, table: ir.Table, columns: Columns, event: str | None = None, section: str = "log.columns"
+) -> RawLog:
+    """Check that the columns are there, once each."""
+    present = list(table.columns)
+    given = columns.model_fields_set
+    roles = ["user", "time", *([] if event else ["event"]), *OPTIONAL]
+    for role in roles:
+        name = getattr(columns, role)
+        if name not in present and (role not in OPTIONAL or role in given):
+            raise LogError(
+                f"{where.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}; "
+                f"name it under [{section}] {role} = ...{did_you_mean(name, present)}"
+            )
+    _refuse_twins(where, [getattr(columns, role) for role in roles])
+    return RawLog(where, table, columns, frozenset(r for r in OPTIONAL if getattr(columns, r) in present), event)
+
+
+def _refuse_twins(where: Place, names: list[str]) -> None:
+    """Raise LogError when a column that is asked for is there twice (engines rename or merge the second one)."""
+    for file in where.files if where.kind in ("csv", "parquet") else []:
+        header = [name.lower() for name in _header(file)]
+        for name in names:
+            if header.count(name.lower()) > 1:
+                raise LogError(
+                    f"{file}: column `{name}` is there {header.count(name.lower())} times; rename or remove one"
+                )
+
+
+def _header(file: Path) -> list[str]:
+    if _kind(file) == "parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_schema(file).names
+    return next(csv.reader([_first_line(file)], delimiter=_separator(file)), [])
+
+
+def _separator(file: Path) -> str:
+    """What stands between the columns of a text file."""
+    return "," if _kind(file) == "parquet" else max(",;\t|", key=_first_line(file).count)
+
+
+def _first_line(file: Path) -> str:
+    return _start(file).split("\n", 1)[0].rstrip("\r")
+
+
+def _peek(file: Path) -> None:
+    """Raise LogError for a text file that is no table: broken gzip, binary, or without an end of line."""
+    start = _start(file)
+    if "\0" in start:
+        raise LogError(f"{file}: is not text (it holds zero bytes); expected a CSV file in UTF-8")
+    longest = max(len(line) for line in start.split("\n"))
+    if longest > _LONGEST:
+        raise LogError(f"{file}: has a line of more than {longest - 1:,} characters; expected one line for each act")
+
+
+def _start(file: Path) -> str:
+    try:
+        with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as stream:
+            return stream.read(_PEEK).decode("utf-8-sig", errors="replace")
+    except (OSError, EOFError, zlib.error) as error:
+        raise LogError(f"{file}: cannot be read: {error}") from None
+
+
+def _chosen(where: Place, present: dict[str, tuple[str, str, str]]) -> tuple[str, str, str]:
+    """The table that is meant, among those that are there by schema.name."""
+    shown = ", ".join(list(present)[:20]) or "no table at all"
+    if where.table is None:
+        if len(present) == 1:
+            return next(iter(present.values()))
+        raise LogError(f"{where.path}: which table is the log? It has: {shown}; add ?table=NAME to the path")
+    matches = [full for full, (_, _, name) in present.items() if where.table in (full, name)]
+    if not matches:
+        hint = did_you_mean(where.table, [*present, *(name for _, _, name in present.values())])
+        raise LogError(f"{where.path}: no table `{where.table}`; it has: {shown}{hint}")
+    if len(matches) > 1:
+        raise LogError(f"{where.path}: `{where.table}` is there as {' and '.join(matches)}; name the schema as well")
+    return present[matches[0]]
 
 
 def _kind(path: Path) -> str | None:
     name = path.name.lower()
-    return "csv" if name.endswith(_CSV) else "parquet" if engine.is_parquet(path) else None
+    if name.endswith(_CSV):
+        return "csv"
+    return "parquet" if engine.is_parquet(path) else "duckdb" if engine.is_database(path) else None
 
 
 def _endings() -> str:
-    return ", ".join((*_CSV, *engine.PARQUET))
+    return ", ".join((*_CSV, *engine.PARQUET, *engine.DATABASE))
 
 
 def _near(path: Path) -> str:

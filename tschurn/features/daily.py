@@ -1,116 +1,135 @@
-"""EVENT_LOG → DAILY, and DAILY → the daily panel [users × days × features].
+"""ACTS and EVENT_LOG → which events tell of a user's day: VOCABULARY; and the day in all: USER_DAYS.
 
-The group-by runs in the engine. Which events get a feature of their own is learned on the training
-days; the rest is folded into `other`.
+Which events get a feature of their own is learned on the training days; the rest is folded into `other`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+from tschurn.blocks import Days, within
+from tschurn.config import Targets
 
 OTHER = "other"
+_WORD_BITS = 62  # events told apart by the bits of one integer
 _SIDES = {"own": ("own {}", "본인 {}"), "received": ("received {}", "받은 {}")}
-_MEASURES = {"count": ("{}: count", "{} 횟수"), "value": ("{}: value", "{} 금액·값")}
+_MEASURES = {
+    "count": ("{}: count", "{} 횟수"),
+    "value": ("{}: value", "{} 금액·값"),
+    "actors": ("{}: people", "{} 보낸 사람 수"),
+}
 
 
-def vocabulary(
-    event_log: ir.Table, last_training_day: pd.Timestamp, most: int, keep: set[tuple[str, str]]
-) -> pd.DataFrame:
-    """The events that get features of their own → side, event_name, has_value; largest first.
+def vocabulary(acts: ir.Table, last_training_day: pd.Timestamp, most: int, keep: set[tuple[str, str]]) -> pd.DataFrame:
+    """ACTS → VOCABULARY, the largest events of a side first.
 
-    At most `most` events a side, by rows on the training days; those in `keep` (side, name) always.
-    has_value: whether the event's values say more than its count does.
+    At most `most` events a side have features of their own, by rows on the training days; those in `keep`
+    (side, name) always, if they occur there. An event that the training days do not hold is folded.
     """
-    sided = _with_side(event_log).filter(event_log.day <= last_training_day.date())
+    early = acts.day <= last_training_day.date()
     counted = (
-        sided.group_by("side", "event_name")
-        .agg(rows=sided.count(), has_value=(sided.value != 1.0).any())
-        .execute()
-        .sort_values(["side", "rows", "event_name"], ascending=[True, False, True])
+        acts.group_by("side", "event_name")
+        .agg(rows=ibis.ifelse(early, acts.n, 0).sum(), valued=ibis.ifelse(early, acts.valued, 0).sum())
+        .to_pyarrow()
+        .to_pandas()
+        .sort_values(["side", "rows", "event_name"], ascending=[True, False, True], ignore_index=True)
     )
     wanted = pd.MultiIndex.from_frame(counted[["side", "event_name"]]).isin(list(keep))
-    place = counted.groupby("side").cumcount()
-    return counted.loc[(place < most) | wanted, ["side", "event_name", "has_value"]].reset_index(drop=True)
+    own = (counted["rows"] > 0) & ((counted.groupby("side").cumcount() < most) | wanted)
+    return counted.assign(has_value=counted["valued"] > 0, folded=~own).drop(columns="valued")
 
 
-def daily(event_log: ir.Table, words: pd.DataFrame) -> pd.DataFrame:
-    """EVENT_LOG and its vocabulary → DAILY, ordered by its key."""
-    sided = _with_side(event_log)
-    known = ibis.memtable(words[["side", "event_name"]].rename(columns={"side": "known_side", "event_name": "known"}))
-    joined = sided.left_join(known, [sided.side == known.known_side, sided.event_name == known.known])
-    folded = joined.mutate(event_name=joined.known.coalesce(OTHER))
+def user_days(acts: ir.Table, targets: Targets) -> ir.Table:
+    """ACTS → per user and day: whether there was activity, own and received rows, stickers, hours of own acts."""
+    own = acts.side == "own"
+    activity = own & acts.event_name.isin(targets.churn.events) if targets.churn.events else own
+    if targets.sticker:
+        sticker = (acts.side == targets.sticker.side) & acts.event_name.isin(targets.sticker.events)
+    else:
+        sticker = own & ibis.literal(False)  # a column, all false
+    millionths = (acts.value * 1e6).round().cast("int64")
     return (
-        folded.group_by("user_id", "day", "side", "event_name")
-        .agg(n=folded.count(), value=folded.value.sum(), actors=folded.actor_id.nunique())
-        .order_by("user_id", "day", "side", "event_name")
-        .execute()
+        acts.group_by("user_id", "day")
+        .agg(
+            active=activity.any(),
+            own=ibis.ifelse(own, acts.n, 0).sum(),
+            received=ibis.ifelse(own, 0, acts.n).sum(),
+            stickers=ibis.ifelse(sticker, acts.n, 0).sum(),
+            sticker_value=ibis.ifelse(sticker, millionths, 0).sum().cast("float64") / 1e6,
+            first_hour=acts.first_hour.min(where=own),
+            last_hour=acts.last_hour.max(where=own),
+        )
+        .order_by("user_id", "day")
     )
 
 
-def received_actors(event_log: ir.Table) -> pd.DataFrame:
-    """EVENT_LOG → user_id, day, n: how many different people acted towards the user that day."""
-    received = event_log.filter(event_log.user_id != event_log.actor_id)
-    return received.group_by("user_id", "day").agg(n=received.actor_id.nunique()).order_by("user_id", "day").execute()
+def actors(event_log: ir.Table, blocks: Iterable[Days], names: list[str] | None = None) -> pa.Table:
+    """EVENT_LOG → user_id, day, actors: how many different people acted towards the user that day.
+
+    names: received events (the last one stands for all others) for which people are counted as well, in columns
+    actors_0, actors_1, ... Each person's events of a day become the bits of an integer first, so that the log is
+    grouped once for all of them. Done in the engine, block by block of days.
+    """
+    tables = []
+    for first, last in blocks:
+        part = within(event_log, first, last)
+        part = part.filter(part.user_id != part.actor_id)
+        part = part.mutate(**_masks(part.event_name, names)) if names else part
+        masks = [column for column in part.columns if column.startswith("mask_")]
+        met = part.group_by("user_id", "day", "actor_id").agg(**{m: _bits(part[m]) for m in masks})
+        counts = {
+            f"actors_{k}": ((met[f"mask_{k // _WORD_BITS}"] >> (k % _WORD_BITS)) & 1).sum()
+            for k in range(len(names or []))
+        }
+        tables.append(met.group_by("user_id", "day").agg(actors=met.count(), **counts).to_pyarrow())
+    return pa.concat_tables(tables)
 
 
-def daily_features(table: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
-    """DAILY and its vocabulary → the FEATURES rows of kind 'daily', in the order of the panel."""
-    has_value = {(s, n): v for s, n, v in words.itertuples(index=False)}
+@ibis.udf.agg.builtin(name="bit_or")
+def _bits(mask: int) -> int: ...
+
+
+def _masks(event_name: ir.StringColumn, names: list[str]) -> dict[str, ir.IntegerColumn]:
+    """One integer for each 62 names, with the bit of the row's event set; literals, since engines shift differently."""
+    masks = {}
+    for first in range(0, len(names), _WORD_BITS):
+        here = names[first : first + _WORD_BITS]
+        last = first + len(here) == len(names)
+        cases = [
+            (event_name == name, ibis.literal(1 << k, "int64")) for k, name in enumerate(here[:-1] if last else here)
+        ]
+        other = ibis.literal(1 << (len(here) - 1) if last else 0, "int64")
+        if last and first:
+            other = ibis.ifelse(event_name.isin(names[:first]), ibis.literal(0, "int64"), other)
+        masks[f"mask_{first // _WORD_BITS}"] = ibis.cases(*cases, else_=other) if cases else other
+    return masks
+
+
+def daily_features(words: pd.DataFrame, people: str) -> pd.DataFrame:
+    """VOCABULARY → the FEATURES rows of kind 'daily', in the order of the panel; `other` last of a side.
+
+    people: 'day' or 'event', as [features] actors.
+    """
     rows = []
-    for side in ("own", "received"):
-        names = sorted(table.loc[table["side"] == side, "event_name"].unique(), key=lambda n: (n == OTHER, n))
-        for measure in ("count", "value"):
-            rows += [_feature(side, n, measure) for n in names if measure == "count" or has_value.get((side, n), True)]
-        if side == "received" and names:
+    for side, part in words.groupby("side", sort=True):
+        known = part[~part["folded"]].sort_values("event_name")
+        has_value = dict(zip(known["event_name"], known["has_value"], strict=True))
+        has_value |= {OTHER: True} if part["folded"].any() else {}
+        rows += [_feature(side, name, "count") for name in has_value]
+        rows += [_feature(side, name, "value") for name, has in has_value.items() if has]
+        if side == "received":
+            rows += [_feature(side, name, "actors") for name in has_value if people == "event"]
             rows.append(
                 {"feature": "received:actors", "kind": "daily", "side": "received", "event_name": None,
-                 "measure": "actors",
-                 "lookback": None, "label_en": "people who acted towards the user", "label_ko": "행동을 보낸 사람 수"}
+                 "measure": "actors", "lookback": None, "label_en": "people who acted towards the user",
+                 "label_ko": "행동을 보낸 사람 수"}
             )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def write_panel(
-    path: Path,
-    table: pd.DataFrame,
-    actors: pd.DataFrame,
-    features: pd.DataFrame,
-    users: pd.Index,
-    first: pd.Timestamp,
-    days: int,
-) -> np.ndarray:
-    """DAILY → the panel [users × days × daily features] float32, written to `path` and memory-mapped."""
-    panel = np.lib.format.open_memmap(path, "w+", np.float32, (len(users), days, len(features)))
-    place = {
-        (s, n, m): i
-        for i, (s, n, m) in enumerate(zip(*(features[c] for c in ("side", "event_name", "measure")), strict=True))
-    }
-    user, day = _positions(table, users, first)
-    for measure, column in (("count", "n"), ("value", "value")):
-        slot = pd.MultiIndex.from_arrays([table["side"], table["event_name"]]).map(
-            lambda key, measure=measure: place.get((*key, measure), -1)
-        )
-        slot = np.asarray(slot, dtype=np.int64)
-        has = slot >= 0
-        panel[user[has], day[has], slot[has]] = table[column].to_numpy(np.float32)[has]
-    if len(actors):
-        user, day = _positions(actors, users, first)
-        panel[user, day, int(np.flatnonzero(features["measure"] == "actors")[0])] = actors["n"].to_numpy(np.float32)
-    panel.flush()
-    return panel
-
-
-def _positions(table: pd.DataFrame, users: pd.Index, first: pd.Timestamp) -> tuple[np.ndarray, np.ndarray]:
-    return users.get_indexer(table["user_id"]), (pd.to_datetime(table["day"]) - first).dt.days.to_numpy()
-
-
-def _with_side(event_log: ir.Table) -> ir.Table:
-    return event_log.mutate(side=ibis.ifelse(event_log.user_id == event_log.actor_id, "own", "received"))
 
 
 def _feature(side: str, name: str, measure: str) -> dict[str, object]:
@@ -119,4 +138,4 @@ def _feature(side: str, name: str, measure: str) -> dict[str, object]:
         for side_text, measure_text in zip(_SIDES[side], _MEASURES[measure], strict=True)
     ]
     return {"feature": f"{side}:{name}:{measure}", "kind": "daily", "side": side, "event_name": name,
-            "measure": measure,            "lookback": None, "label_en": labels[0], "label_ko": labels[1]}  # fmt: skip
+            "measure": measure, "lookback": None, "label_en": labels[0], "label_ko": labels[1]}  # fmt: skip

@@ -17,9 +17,9 @@ WEEKS = 8
 EVENT_LOOKBACK = 28  # for the sum of each daily feature
 
 
-def history_features(daily: pd.DataFrame, has_sticker: bool) -> pd.DataFrame:
+def history_features(daily: pd.DataFrame, has_sticker: bool, has_hours: bool) -> pd.DataFrame:
     """FEATURES rows of kind 'daily' → those of kind 'history', in the order of `at_anchors`."""
-    rows = [_row(*spec) for spec in _own_specs(has_sticker)]
+    rows = [_row(*spec) for spec in _own_specs(has_sticker, has_hours)]
     for feature in daily.itertuples(index=False):
         # who comes every day counts every day: a sum of people is not a number of people
         summed = ("day by day summed, ", "일별 합, ") if feature.measure == "actors" else ("", "")
@@ -35,19 +35,21 @@ def history_features(daily: pd.DataFrame, has_sticker: bool) -> pd.DataFrame:
 
 
 def at_anchors(
-    panel: np.ndarray, activity: Activity, anchors: np.ndarray, first_weekday: int, has_sticker: bool
+    panel: np.ndarray, activity: Activity, anchors: np.ndarray, first_weekday: int, has_sticker: bool, has_hours: bool
 ) -> Iterator[np.ndarray]:
     """For each anchor in turn → [users × history features] float32.
 
-    One pass per anchor over all users; memory holds one anchor at a time.
+    One pass per anchor over all users given; memory holds one anchor, and the panel's running sums.
     """
+    so_far = np.zeros((panel.shape[0], panel.shape[1] + 1, panel.shape[2]))
+    np.cumsum(panel, axis=1, dtype=np.float64, out=so_far[:, 1:])
     for anchor in anchors:
-        own = np.stack(list(_own_measures(activity, int(anchor), first_weekday, has_sticker)), axis=1)
-        sums = panel[:, max(0, anchor + 1 - EVENT_LOOKBACK) : anchor + 1].sum(axis=1, dtype=np.float64)
+        own = np.stack(list(_own_measures(activity, int(anchor), first_weekday, has_sticker, has_hours)), axis=1)
+        sums = so_far[:, anchor + 1] - so_far[:, max(0, anchor + 1 - EVENT_LOOKBACK)]
         yield np.concatenate([own, sums], axis=1).astype(np.float32)
 
 
-def _own_specs(has_sticker: bool) -> Iterator[tuple[str, str, int | None, str, str]]:
+def _own_specs(has_sticker: bool, has_hours: bool) -> Iterator[tuple[str, str, int | None, str, str]]:
     """(name, measure, lookback, English label, Korean label) in the order of `_own_measures`."""
     yield "recency", "recency", None, "days since the last own act", "마지막 본인 활동 후 경과일"
     yield "tenure", "tenure", None, "days since the first own act", "첫 본인 활동 후 경과일"
@@ -71,10 +73,17 @@ def _own_specs(has_sticker: bool) -> Iterator[tuple[str, str, int | None, str, s
     yield "mean_gap", "mean_gap", None, "usual days between active days", "평소 활동 간격(일)"
     yield "overdue", "overdue", None, "days since the last act, in usual gaps", "평소 간격 대비 경과"
     yield "weekday", "weekday", None, "weekday of the anchor (0 = Monday)", "기준일 요일(0 = 월)"
+    if has_hours:
+        n = EVENT_LOOKBACK
+        yield "first_hour", "first_hour", n, f"mean hour of a day's first own act, last {n} days", \
+            f"하루 첫 활동 시각 평균, 최근 {n}일"  # fmt: skip
+        yield "last_hour", "last_hour", n, f"mean hour of a day's last own act, last {n} days", \
+            f"하루 마지막 활동 시각 평균, 최근 {n}일"  # fmt: skip
     if has_sticker:
         for n in LOOKBACKS:
             yield f"stickers:{n}", "stickers", n, f"stickers in the last {n} days", f"최근 {n}일 스티커 수"
         yield "sticker_value:56", "sticker_value", 56, "sticker value in the last 56 days", "최근 56일 스티커 금액"
+        yield "stickers", "stickers", None, "stickers so far", "지금까지 스티커 수"
         yield "sticker_days", "sticker_days", None, "days with a sticker so far", "지금까지 스티커가 있던 날 수"
         yield (
             "sticker_rate",
@@ -86,7 +95,9 @@ def _own_specs(has_sticker: bool) -> Iterator[tuple[str, str, int | None, str, s
         yield "sticker_recency", "sticker_recency", None, "days since the last sticker", "마지막 스티커 후 경과일"
 
 
-def _own_measures(activity: Activity, anchor: int, first_weekday: int, has_sticker: bool) -> Iterator[np.ndarray]:
+def _own_measures(
+    activity: Activity, anchor: int, first_weekday: int, has_sticker: bool, has_hours: bool
+) -> Iterator[np.ndarray]:
     """Each measure of `_own_specs` for all users at one anchor, [users] each."""
     active = activity.active[:, : anchor + 1]
     active_so_far = active.sum(axis=1)
@@ -109,11 +120,15 @@ def _own_measures(activity: Activity, anchor: int, first_weekday: int, has_stick
     yield mean_gap
     yield recency / np.maximum(mean_gap, 1)
     yield np.full(len(active), (first_weekday + anchor) % 7)
+    if has_hours:
+        yield _mean_hour(activity.first_hour[:, : anchor + 1])
+        yield _mean_hour(activity.last_hour[:, : anchor + 1])
     if has_sticker:
         stickers = activity.stickers[:, : anchor + 1]
         for n in LOOKBACKS:
             yield _last(stickers, n)
         yield _last(activity.sticker_value[:, : anchor + 1], 56)
+        yield stickers.sum(axis=1, dtype=np.float64)
         sticker_days = (stickers > 0).sum(axis=1)
         yield sticker_days
         yield sticker_days / np.maximum(active_so_far, 1)
@@ -123,6 +138,14 @@ def _own_measures(activity: Activity, anchor: int, first_weekday: int, has_stick
 def _last(matrix: np.ndarray, days: int) -> np.ndarray:
     """Sum over the last `days` columns, fewer where the log is younger."""
     return matrix[:, max(0, matrix.shape[1] - days) :].sum(axis=1, dtype=np.float64)
+
+
+def _mean_hour(hours: np.ndarray) -> np.ndarray:
+    """Mean over the days of the lookback that have one; -1 where none has."""
+    recent = hours[:, max(0, hours.shape[1] - EVENT_LOOKBACK) :]
+    known = (recent >= 0).sum(axis=1)
+    total = np.where(recent >= 0, recent, 0).sum(axis=1, dtype=np.float64)
+    return np.where(known, total / np.maximum(known, 1), -1.0)
 
 
 def _days_since_last(happened: np.ndarray) -> np.ndarray:

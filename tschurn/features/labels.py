@@ -1,54 +1,40 @@
-"""EVENT_LOG → what each user did each day, and from it eligible, churned and sticker at any anchor."""
+"""USER_DAYS → what each user did each day, and from it eligible, churned and sticker at any anchor."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from tschurn.config import Targets, WindowShape
+from tschurn.config import WindowShape
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Per user and day, [users × days] each: own acts that count, stickers, and the stickers' value."""
+    """Per user and day, [users × days] each: own acts that count, stickers and their value, hours of own acts."""
 
     active: np.ndarray  # bool
     own: np.ndarray  # float32, rows of own events
     received: np.ndarray  # float32, rows of received events
     stickers: np.ndarray  # float32, rows
     sticker_value: np.ndarray  # float32
+    first_hour: np.ndarray  # int8, -1 on days without an own event
+    last_hour: np.ndarray  # int8
+
+    def of(self, users: slice) -> Activity:
+        """The same of some users."""
+        return Activity(*(getattr(self, f.name)[users] for f in fields(self)))
 
 
-def activity(event_log: ir.Table, targets: Targets, users: pd.Index, first: pd.Timestamp, days: int) -> Activity:
-    """EVENT_LOG → Activity; one group-by in the engine."""
-    own = event_log.user_id == event_log.actor_id
-    counts = own & event_log.event_name.isin(targets.churn.events) if targets.churn.events else own
-    if targets.sticker:
-        side = own if targets.sticker.side == "own" else ~own
-        sticker = side & event_log.event_name.isin(targets.sticker.events)
-    else:
-        sticker = own & ibis.literal(False)  # a column, all false
-    table = (
-        event_log.group_by("user_id", "day")
-        .agg(
-            active=counts.any(),
-            own=own.sum(),
-            received=(~own).sum(),
-            stickers=sticker.sum(),
-            sticker_value=ibis.ifelse(sticker, event_log.value, 0.0).sum(),
-        )
-        .execute()
-    )
+def activity(table: pd.DataFrame, users: pd.Index, first: pd.Timestamp, days: int) -> Activity:
+    """USER_DAYS → Activity."""
     user = users.get_indexer(table["user_id"])
     day = (pd.to_datetime(table["day"]) - first).dt.days.to_numpy()
 
-    def grid(column: str, type_: type) -> np.ndarray:
-        matrix = np.zeros((len(users), days), dtype=type_)
-        matrix[user, day] = table[column].to_numpy(type_)
+    def grid(column: str, type_: type, empty: float = 0) -> np.ndarray:
+        matrix = np.full((len(users), days), empty, dtype=type_)
+        matrix[user, day] = table[column].fillna(empty).to_numpy(type_)
         return matrix
 
     return Activity(
@@ -57,6 +43,8 @@ def activity(event_log: ir.Table, targets: Targets, users: pd.Index, first: pd.T
         received=grid("received", np.float32),
         stickers=grid("stickers", np.float32),
         sticker_value=grid("sticker_value", np.float32),
+        first_hour=grid("first_hour", np.int8, -1),
+        last_hour=grid("last_hour", np.int8, -1),
     )
 
 
@@ -68,6 +56,11 @@ def eligible(active: np.ndarray, anchors: np.ndarray, shape: WindowShape) -> np.
 def happens(events: np.ndarray, anchors: np.ndarray, shape: WindowShape) -> np.ndarray:
     """[users × anchors]: at least one such event in the outcome; only meaningful for closed windows."""
     return _within(events > 0, anchors, anchors + shape.outcome_days)
+
+
+def touches(days: np.ndarray, anchors: np.ndarray, shape: WindowShape) -> np.ndarray:
+    """[rows × anchors]: at least one such day in the observation or the outcome."""
+    return _within(days, anchors - shape.observe_days, anchors + shape.outcome_days)
 
 
 def _within(events: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:

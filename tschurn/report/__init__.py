@@ -33,8 +33,9 @@ def build(
     unknown ones are ignored). manifest: may hold "data", "versions" and "commit". Same arguments, same bytes.
     """
     from tschurn.report.figures import draw
-    from tschurn.report.render import Texts, page
+    from tschurn.report.render import page
     from tschurn.report.summary import summarise
+    from tschurn.report.words import Texts
     from tschurn.runs import write_json, writing
 
     summary = summarise(tables, notes, experiment, manifest)

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from tschurn.contracts import SEGMENTS
+from tschurn.report.quality import days_figure
 from tschurn.report.simulated_figures import draw_simulated
 from tschurn.report.summary import TARGETS
 from tschurn.report.theme import (
@@ -43,7 +44,7 @@ from tschurn.report.theme import (
 from tschurn.report.values import Tables, table_of
 
 if TYPE_CHECKING:
-    from tschurn.report.render import Texts
+    from tschurn.report.words import Texts
 
 NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, BEES_SHOWN, DOTS_SHOWN = 12, 60, 15, 220, 2500
 
@@ -51,6 +52,7 @@ NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, BEES_SHOWN, DOTS_SHOWN = 12, 60, 15, 
 def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, go.Figure]:
     """All figures for which there is something to show: id → figure, in the order of the report."""
     found: dict[str, go.Figure | None] = {}
+    found["quality-days"] = days_figure(tables, summary["quality"], texts)
     for part in summary["seasonality"]:
         found[f"season-{part['series']}"] = season(table_of(tables, "seasonality"), part["series"], texts)
     states = bool(summary["process"]) and summary["process"]["case_kind"] == "day_states"

@@ -32,7 +32,7 @@ from tschurn.report.theme import (
 from tschurn.report.values import Tables, table_of
 
 if TYPE_CHECKING:
-    from tschurn.report.render import Texts
+    from tschurn.report.words import Texts
 
 # Chance is drawn as ink: it is a cause, but not one that a log could show.
 CAUSE_COLOURS = dict(zip(CAUSES, (BLUE, ORANGE, GREEN, RED, "#CC79A7", SKY, INK), strict=True)) | {NO_CAUSE: "#B4BCC5"}

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import SEGMENTS, SPLITS
+from tschurn.report.quality import quality_summary
 from tschurn.report.simulated import simulated_summary
 from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
 from tschurn.report.verdict import by_anchor, search_summary, target_summary
+from tschurn.report.words import Texts
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
@@ -49,6 +51,7 @@ def summarise(
         "setting": _setting(experiment),
         "log": log,
         "filters": records(table_of(tables, "filters")),
+        "quality": quality_summary(tables, Texts.load(experiment.experiment.language)),
         "events": _events(tables),
         "seasonality": _seasonality(tables),
         "process": _process(tables),

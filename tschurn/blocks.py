@@ -1,0 +1,51 @@
+"""EVENT_LOG → parts of it by days, so that what a long log takes in memory does not grow with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+BLOCK_ROWS = 12_000_000
+Days = tuple[date | None, date | None]  # first and last, both inside; None: no limit
+
+
+def cut(days: Sequence[date], rows: Sequence[int], most: int | None = None) -> Iterator[Days]:
+    """Days in order and the rows of each → ranges of days of at most `most` rows, single days excepted.
+
+    (None, None) alone where everything fits into one. most: BLOCK_ROWS where it is left out.
+    """
+    most = BLOCK_ROWS if most is None else most
+    if sum(rows) <= most:
+        yield None, None
+        return
+    first, total = days[0], 0
+    for k, (day, n) in enumerate(zip(days, rows, strict=True)):
+        if total and total + n > most:
+            yield first, days[k - 1]
+            first, total = day, 0
+        total += n
+    yield first, days[-1]
+
+
+def within(event_log: ir.Table, first: date | None, last: date | None) -> ir.Table:
+    """EVENT_LOG from the day `first` to the day `last`.
+
+    The filter on the instant is wider by more than a zone: sources that know the range of their parts by
+    time (Parquet, indexes, partitions) then read no more than those.
+    """
+    if first:
+        event_log = event_log.filter(event_log.event_time >= _midnight(first, -2), event_log.day >= first)
+    if last:
+        event_log = event_log.filter(event_log.event_time < _midnight(last, 2), event_log.day <= last)
+    return event_log
+
+
+def _midnight(day: date, later: int) -> ir.TimestampScalar:
+    import ibis
+
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=later)
+    return ibis.timestamp(at.isoformat(), timezone="UTC")

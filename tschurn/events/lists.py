@@ -1,0 +1,98 @@
+"""files beside the log → lists of ids that it is cut by, and static facts of users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tschurn.errors import LogError
+from tschurn.events import engine, sources
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+
+def table(backend: BaseBackend, path: Path) -> ir.Table:
+    """A small Parquet file of ours → a table of the log's engine."""
+    return backend.read_parquet(path) if backend.name == "duckdb" else ibis.memtable(pq.read_table(path))
+
+
+def ids(backend: BaseBackend, events: ir.Table, path: str, key: str) -> ir.Table:
+    """A file with ids in its first column (CSV or Parquet) → user_id, as the log has it, in the log's engine."""
+    frame = _read(path, key)
+    own = engine.local(1)
+    try:
+        column = ibis.memtable(frame)[frame.column_names[0]]
+        if column.type().is_string():
+            column = column.strip().nullif("")
+        as_logged = column.try_cast(events.user_id.type())
+        found = own.to_pyarrow(as_logged.name("user_id").as_table().filter(lambda t: t.user_id.notnull()).distinct())
+    finally:
+        engine.close(own)
+    if not len(found):
+        raise LogError(f"{path}: its first column `{frame.column_names[0]}` has no id like those of the log "
+                       f"({events.user_id.type()}) (key `log.{key}`)")  # fmt: skip
+    return ibis.memtable(found)
+
+
+def without(backend: BaseBackend, events: ir.Table, path: str) -> ir.Table:
+    """Events without those that a listed person did or received."""
+    listed = ids(backend, events, path, "exclude")
+    return events.anti_join(listed, "user_id").anti_join(listed.rename(actor_id="user_id"), "actor_id")
+
+
+def facts(local: BaseBackend, acts: ir.Table, path: str | None) -> pd.DataFrame:
+    """A file with a row per user (ids in its first column) → FACTS of the users in ACTS, a row for each known fact."""
+    empty = pd.DataFrame({"user_id": [], "fact": [], "number": [], "text": []})
+    if path is None:
+        return empty.astype({"user_id": "int64", "fact": "str", "number": "float64", "text": "str"})
+    frame = _read(path, "facts")
+    name, *others = frame.column_names
+    if not others:
+        raise LogError(f"{path}: expected a column of ids and at least one fact beside it (key `log.facts`)")
+    known = local.to_pyarrow(acts.select("user_id").distinct())["user_id"].to_pandas()
+    wide = frame.to_pandas(types_mapper=None)
+    key = wide[name].astype("str").str.strip()
+    if key.duplicated().any():
+        raise LogError(
+            f"{path}: the user {key[key.duplicated()].iloc[0]!r} is there more than once; give one row for each"
+        )
+    by_text = pd.Series(known.to_numpy(), index=known.astype("str"))
+    wide = wide.assign(user_id=key.map(by_text)).dropna(subset="user_id")
+    if wide.empty:
+        raise LogError(f"{path}: none of the ids in its first column `{name}` is a user of the log (key `log.facts`)")
+    wide["user_id"] = wide["user_id"].astype(known.dtype)
+    return pd.concat([_fact(wide, fact) for fact in others], ignore_index=True)
+
+
+def _fact(wide: pd.DataFrame, fact: str) -> pd.DataFrame:
+    """One column of facts → FACTS: numbers where every value is one, else texts."""
+    values = wide[fact]
+    given = values.notna() & values.astype("str").str.strip().ne("")
+    number = pd.to_numeric(values.where(given), errors="coerce").astype("float64")
+    numeric = bool(number[given].notna().all())
+    text = values.astype("str").str.strip()
+    rows = pd.DataFrame(
+        {"user_id": wide["user_id"], "fact": fact, "number": number if numeric else None,
+         "text": None if numeric else text}
+    )  # fmt: skip
+    return rows[given]
+
+
+def _read(path: str, key: str) -> pa.Table:
+    file = Path(path)
+    if not file.is_file():
+        raise LogError(f"{path}: no such file (key `log.{key}`)")
+    where = sources.place(path)
+    backend = engine.local(1)
+    try:
+        with engine.reading(path):
+            return backend.to_pyarrow(sources.open_place(backend, where))
+    finally:
+        engine.close(backend)

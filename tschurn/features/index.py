@@ -1,0 +1,90 @@
+"""what each user did each day → WINDOWS, and who cannot be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from tschurn.config import Experiment
+from tschurn.errors import LogError, TooShortError
+from tschurn.features import labels, splits
+from tschurn.features.labels import Activity
+
+
+def windows(
+    acts: Activity, users: pd.Index, first: pd.Timestamp, outages: Collection[int], experiment: Experiment
+) -> pd.DataFrame:
+    """Activity → WINDOWS, ordered by anchor, then user. outages: days (positions) that no window may touch."""
+    shape, days = experiment.windows, acts.active.shape[1]
+    anchors = splits.anchors(days, shape)
+    eligible = labels.eligible(acts.active, anchors, shape) & _known_long_enough(acts, anchors, experiment)
+    where, user = np.nonzero(eligible.T)
+    anchor = anchors[where]
+    closed = splits.is_closed(anchor, days, shape)
+
+    def label(events: np.ndarray, when: bool) -> pd.array:
+        happens = labels.happens(events, anchors, shape)[user, where]
+        return pd.array(np.where(closed, happens == when, 0), dtype="Int8").copy()
+
+    split = splits.assign(user, anchor, days, shape, experiment.split, experiment.experiment.seed)
+    failed = np.zeros((1, days), dtype=bool)
+    failed[0, list(outages)] = True
+    touched = labels.touches(failed, anchor, shape)[0] & closed
+    index = pd.DataFrame(
+        {
+            "user_id": users.to_numpy()[user],
+            "user": user.astype(np.int32),
+            "anchor_day": (first + pd.to_timedelta(anchor, unit="D")).date,
+            "anchor": anchor.astype(np.int32),
+            "closed": closed,
+            "churned": label(acts.active, False),
+            "sticker": label(acts.stickers, True),
+            "split": np.where(touched, "excluded", split),
+        }
+    )
+    index.loc[~index["closed"], ["churned", "sticker"]] = pd.NA
+    if experiment.targets.sticker is None:
+        index["sticker"] = pd.array([pd.NA] * len(index), dtype="Int8")
+    return index
+
+
+def _known_long_enough(acts: Activity, anchors: np.ndarray, experiment: Experiment) -> np.ndarray:
+    """[users × anchors]: whether the first activity lies min_history_days before the anchor, or more."""
+    return acts.active.argmax(axis=1)[:, None] + experiment.windows.min_history_days <= anchors
+
+
+def refuse_poor_churn(index: pd.DataFrame, acts: Activity, experiment: Experiment) -> None:
+    """Raise when there is nothing to learn churn from."""
+    if not acts.active.any():
+        raise LogError(
+            f"none of the events of [targets.churn] {list(experiment.targets.churn.events)} is an own event of the "
+            "log; leave the key out to count every own event, or name events that the users do themselves"
+        )
+    for split in ("train", "validation", "calibration", "test"):
+        found = index.loc[index["split"] == split, "churned"]
+        if found.nunique() < 2:
+            what = (
+                f"{len(found)} windows, all of them {'churned' if found.eq(1).any() else 'not churned'}"
+                if len(found)
+                else "no window"
+            )
+            raise TooShortError(
+                f"the churn target has one class only in {split} ({what}): nothing can be learned or measured; "
+                "give a longer log or more users, other [windows] outcome_days, or other [targets.churn] events"
+            )
+
+
+def unscored(
+    index: pd.DataFrame, acts: Activity, users: pd.Index, first: pd.Timestamp, observe_days: int
+) -> pd.DataFrame:
+    """Users without a window at the newest anchor → UNSCORED, with their last own day."""
+    newest = int(index["anchor"].max())
+    missing = np.setdiff1d(np.arange(len(users)), index.loc[index["anchor"] == newest, "user"])
+    active = acts.active[missing]
+    last = active.shape[1] - 1 - active[:, ::-1].argmax(axis=1)
+    last_day = pd.Series((first + pd.to_timedelta(last, unit="D")).date, dtype=object).where(active.any(axis=1), None)
+    here = active[:, newest + 1 - observe_days : newest + 1].any(axis=1)
+    reason = np.where(here, "too_new", "not_active")
+    return pd.DataFrame({"user_id": users.to_numpy()[missing], "reason": reason, "last_day": last_day})
