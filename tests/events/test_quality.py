@@ -222,6 +222,15 @@ def test_many_who_stop_at_once_are_told_though_others_go_on():
     assert faults(found) == [("mass_stop", "warning", None, day(56), day(62))]  # the week of Monday, 2024-02-26
     assert 27 <= found["value"][0] <= 30
     assert found["share"][0] == pytest.approx(0.5, abs=0.03)
+    newcomers = [CLEAN[on(CLEAN, 57, 99)].assign(user_id=lambda f, i=i: f["user_id"] + i * 5_000) for i in (1, 2, 3)]
+    newcomers = [new.assign(actor_id=new["user_id"]) for new in newcomers]  # of the next course: they hide the end
+    assert faults(findings(pd.concat([CLEAN[~course], *newcomers])))[0] == (
+        "mass_stop",
+        "warning",
+        None,
+        day(56),
+        day(62),
+    )
     assert faults(findings(CLEAN[~((CLEAN["user_id"] < 9) & on(CLEAN, 60, 99))])) == []
 
 

@@ -54,7 +54,7 @@ def write(events: ir.Table, rows: int, path: Path, progress: Progress) -> None:
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for k, (first, last) in enumerate(found):
             progress("log", k, len(found), "grouping")
-            table = engine.fetch(acts(blocks.within(events, first, last)))
+            table = acts(blocks.within(events, first, last)).to_pyarrow()
             writer.write_table(table.select(schema.names).cast(schema), row_group_size=_ROW_GROUP)
 
 
@@ -64,7 +64,7 @@ _ARROW = {"date": pa.date32(), "string": pa.string(), "int64": pa.int64(), "floa
 def _blocks(events: ir.Table, rows: int) -> list[Days]:
     if rows <= blocks.BLOCK_ROWS:
         return [(None, None)]
-    days = engine.fetch(events.group_by("day").agg(n=events.count()).order_by("day"))
+    days = events.group_by("day").agg(n=events.count()).order_by("day").to_pyarrow()
     return list(blocks.cut(days["day"].to_pylist(), days["n"].to_pylist()))
 
 

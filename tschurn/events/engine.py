@@ -22,7 +22,6 @@ import ibis.expr.types as ir
 from tschurn.errors import LogError, MissingExtraError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from ibis.backends import BaseBackend
     from pyspark.sql import DataFrame
 
@@ -163,7 +162,23 @@ def spark(master: str | None, threads: int) -> BaseBackend:
             for key, value in (_SPARK | {"spark.sql.shuffle.partitions": str(2 * threads)}).items():
                 settings = settings.config(key, value)
             session = settings.getOrCreate()
-        return ibis.pyspark.connect(session.newSession())
+        # a session of our own beside it: Ibis sets the zone, which must stay as it was in the other one
+        return _spark_backend()().connect(session.newSession())
+
+
+def _spark_backend() -> type[BaseBackend]:
+    """Ibis' Spark, whose results come as Arrow: through pandas a NaN would become null, and a null id a float."""
+    from ibis.backends.pyspark import Backend
+
+    class ArrowBackend(Backend):
+        def to_pyarrow(self, expr, /, *, params=None, limit=None, **_):
+            self._run_pre_execute_hooks(expr)
+            query = expr.as_table()
+            found = self._session.sql(self.compile(query, params=params, limit=limit)).toArrow()
+            return expr.__pyarrow_result__(found.cast(query.schema().to_pyarrow()))
+
+    ArrowBackend.register_options()
+    return ArrowBackend
 
 
 _SPARK = {
@@ -209,9 +224,12 @@ def read_text(
     """
     names = [str(f) for f in files]
     if backend.name == "pyspark":
-        options = {"header": "true", "sep": separator, "escape": '"', "multiLine": "true", "enforceSchema": "false"}
+        from pyspark.sql.types import StringType, StructField, StructType
+
+        options = {"header": "true", "sep": separator, "escape": '"', "multiLine": "true", "enforceSchema": "true"}
         options["mode"] = "DROPMALFORMED" if skip_broken else "FAILFAST"
-        return _spark_table(backend, backend._session.read.options(**options).csv(_as_they_are(names)))
+        texts = StructType([StructField(name, StringType()) for name in columns])
+        return _spark_table(backend, backend._session.read.options(**options).schema(texts).csv(_as_they_are(names)))
     skipping = {"ignore_errors": True, "store_rejects": True, "rejects_limit": MOST_BROKEN} if skip_broken else {}
     return backend.read_csv(
         names, columns=dict.fromkeys(columns, "VARCHAR"), auto_detect=False, header=True, delim=separator, quote='"',
@@ -285,15 +303,6 @@ def table(backend: BaseBackend, where: tuple[str, str, str]) -> ir.Table:
 def in_process(table: ir.Table) -> bool:
     """Whether a table is computed by the in-process engine, which writes files itself."""
     return table._find_backend().name == "duckdb"
-
-
-def fetch(table: ir.Table) -> pa.Table:
-    """A table → Arrow."""
-    backend = table._find_backend()
-    if backend.name != "pyspark":
-        return table.to_pyarrow()
-    found = backend._session.sql(backend.compile(table)).toArrow()
-    return found.cast(table.schema().to_pyarrow(), safe=False)
 
 
 def close(backend: BaseBackend) -> None:

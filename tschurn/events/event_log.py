@@ -170,7 +170,7 @@ def names(drafted: Sequence[Draft]) -> list[str | None]:
     """Drafts with their event column as it is → its different names, as written."""
     found = [d.rows.select("event_name").distinct() for d in drafted]
     together = ibis.union(*found, distinct=True) if len(found) > 1 else found[0]
-    return engine.fetch(together)["event_name"].to_pylist()
+    return together.to_pyarrow()["event_name"].to_pylist()
 
 
 def survey(drafted: Sequence[Draft]) -> Survey:
@@ -193,7 +193,7 @@ def survey(drafted: Sequence[Draft]) -> Survey:
         "last_us": rows.micros.max(where=keyed),
         **_id_tests(rows),
     }
-    found = engine.fetch(rows.agg(**counts)).to_pylist()[0]
+    found = rows.agg(**counts).to_pyarrow().to_pylist()[0]
     whole = [found.pop(name) for name in list(found) if name.startswith("whole_")]
     number = all(rows[c].type().is_numeric() or rows[c].type().is_string() for c in _IDS)
     counted = {name: v if name in ("first_us", "last_us") else int(v or 0) for name, v in found.items()}
@@ -209,7 +209,7 @@ def users(drafted: Sequence[Draft]) -> tuple[int, int]:
     rows = union([d.rows for d in drafted])
     keyed = _keyed(rows)
     found = rows.filter(rows.user_id.notnull()).group_by("user_id").agg(keyed=keyed.any())
-    row = engine.fetch(found.agg(users=found.count(), keyed=found.keyed.sum())).to_pylist()[0]
+    row = found.agg(users=found.count(), keyed=found.keyed.sum()).to_pyarrow().to_pylist()[0]
     return row["users"], int(row["keyed"] or 0)
 
 

@@ -9,7 +9,6 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tschurn.errors import LogError
 from tschurn.events import engine, sources
@@ -18,9 +17,17 @@ if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
 
-def table(backend: BaseBackend, path: Path) -> ir.Table:
-    """A small Parquet file of ours → a table of the log's engine."""
-    return backend.read_parquet(path) if backend.name == "duckdb" else ibis.memtable(pq.read_table(path))
+MOST_LITERALS = 50_000
+
+
+def table(backend: BaseBackend, listed: pa.Table) -> ir.Table:
+    """user_id, a few of ours → a table of the log's engine, in PostgreSQL without the right to make tables.
+
+    To be asked with `isin`: of several semi-joins in a row, not all reach PostgreSQL as such.
+    """
+    if backend.name == "postgres" and len(listed) <= MOST_LITERALS:
+        return ibis.array(listed["user_id"].to_pylist()).unnest().name("user_id").as_table()
+    return ibis.memtable(listed)
 
 
 def ids(backend: BaseBackend, events: ir.Table, path: str, key: str) -> ir.Table:
@@ -38,13 +45,13 @@ def ids(backend: BaseBackend, events: ir.Table, path: str, key: str) -> ir.Table
     if not len(found):
         raise LogError(f"{path}: its first column `{frame.column_names[0]}` has no id like those of the log "
                        f"({events.user_id.type()}) (key `log.{key}`)")  # fmt: skip
-    return ibis.memtable(found)
+    return table(backend, found)
 
 
 def without(backend: BaseBackend, events: ir.Table, path: str) -> ir.Table:
     """Events without those that a listed person did or received."""
     listed = ids(backend, events, path, "exclude")
-    return events.anti_join(listed, "user_id").anti_join(listed.rename(actor_id="user_id"), "actor_id")
+    return events.filter(events.user_id.notin(listed.user_id), events.actor_id.notin(listed.user_id))
 
 
 def facts(local: BaseBackend, acts: ir.Table, path: str | None) -> pd.DataFrame:

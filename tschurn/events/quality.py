@@ -201,8 +201,8 @@ def _outages(days: pd.DataFrame, kinds: np.ndarray) -> list[Finding]:
 def _strays(days: pd.DataFrame, past: pd.DataFrame, latest: date) -> list[Finding]:
     """Rows in the future, and rows far before or after all others.
 
-    past: the days to judge. latest: the last that can have happened. implausible_start ends, and implausible_end begins, with the day on
-    which the log proper begins or ends.
+    past: the days to judge. latest: the last that can have happened. implausible_start ends, and
+    implausible_end begins, with the day on which the log proper begins or ends.
     """
     day, rows = past["day"].to_numpy(), past["rows"].to_numpy()
     first, last = rhythm.core(rows)

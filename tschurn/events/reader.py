@@ -86,8 +86,8 @@ def kept(backend: BaseBackend, events: ir.Table, log: Log, folder: Path) -> ir.T
     if log.exclude:
         events = lists.without(backend, events, log.exclude)
     events = within(events, log.since, log.until)
-    users = lists.table(backend, folder / USERS_FILE)
-    return events.semi_join(users, "user_id").select(*EVENT_LOG.columns)
+    users = lists.table(backend, pq.read_table(folder / USERS_FILE))
+    return events.filter(events.user_id.isin(users.user_id)).select(*EVENT_LOG.columns)
 
 
 def state(experiment: Experiment) -> list[dict[str, Any]]:
@@ -213,7 +213,8 @@ class _Reader:
             events = within(events, self.log.since, self.log.until)
             self._count("outside_period", *_size(events))
         if self.log.creators:
-            events = events.semi_join(lists.ids(self.backend, events, self.log.creators, "creators"), "user_id")
+            listed = lists.ids(self.backend, events, self.log.creators, "creators")
+            events = events.filter(events.user_id.isin(listed.user_id))
             self._count("not_in_creator_list", *_size(events))
         return events
 
@@ -257,7 +258,7 @@ class _Reader:
             first_day=grouped.day.min(), last_day=grouped.day.max(),
         ).to_pyarrow().to_pandas()  # fmt: skip
         row["received_rows"] = row["rows"] - row["own_rows"]
-        row["actors"] = engine.fetch(events.agg(actors=events.actor_id.nunique()))["actors"][0].as_py()
+        row["actors"] = events.agg(actors=events.actor_id.nunique()).to_pyarrow()["actors"][0].as_py()
         row["days"] = (row["last_day"][0] - row["first_day"][0]).days + 1
         row["only_days"] = self.found.only_days
         row["rows_read"] = self.found.rows
@@ -275,5 +276,5 @@ class _Reader:
 
 
 def _size(table: ir.Table) -> tuple[int, int]:
-    row = engine.fetch(table.agg(rows=table.count(), users=table.user_id.nunique())).to_pylist()[0]
+    row = table.agg(rows=table.count(), users=table.user_id.nunique()).to_pyarrow().to_pylist()[0]
     return int(row["rows"]), int(row["users"])

@@ -76,7 +76,7 @@ def _rows(
         picked = drafted.filter(chosen(drafted)).select(*keep)
         if raw.table.row.type().is_integer():
             picked = picked.order_by("row")
-        for row in engine.fetch(picked.limit(most)).to_pylist():
+        for row in picked.limit(most).to_pyarrow().to_pylist():
             found = {role: row.get(f"shown_{role}") for role in texts}
             yield {"source": raw.name, "row": row["row"], "reason": reason, **found,
                    "time_column": columns.time, "value_column": columns.value}  # fmt: skip

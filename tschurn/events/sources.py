@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 import ibis
 import ibis.expr.types as ir
@@ -68,10 +68,10 @@ def places(log: Log) -> list[Place]:
 def place(path: str) -> Place:
     """A path, glob or database URL → Place. Raises LogError when there is nothing there."""
     if path.startswith(engine.POSTGRES):
-        parts = urlsplit(path)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        table = query.pop("table", None)
-        return Place(urlunsplit(parts._replace(query=urlencode(query))), table=table)
+        url, _, query = path.partition("?")
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        table = options.pop("table", None)
+        return Place(f"{url}?{urlencode(options)}" if options else url, table=table)
     plain, _, table = path.partition("?table=")
     return Place(plain, _files(Path(plain)), table or None)
 
