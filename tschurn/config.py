@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -213,11 +213,6 @@ class WindowShape(Section):
     stride_days: Annotated[int, Field(ge=1, le=366)] = 7
     min_history_days: Annotated[int, Field(ge=0, le=3660)] = 0
     skip_outages: bool = False
-
-    @property
-    def shortest_log(self) -> timedelta:
-        """The shortest log that a split by time can use: one window each for train, validation, test."""
-        return timedelta(days=3 * (self.observe_days + self.outcome_days))
 
 
 class ChurnTarget(Section):

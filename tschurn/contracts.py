@@ -388,14 +388,14 @@ FLAT_COLUMNS = Table(
         "label_ko": "string",
     },
 )
-SPLITS = ("train", "validation", "calibration", "test", "purged", "later", "excluded", "open")
+SPLITS = ("train", "validation", "calibration", "test", "purged", "excluded", "open")
 WINDOWS = Table(
     "windows",
     "Eligible windows. user and anchor are the positions of user_id and anchor_day in the panel. "
     "churned and sticker are null for open windows (and sticker where there is no such target). "
     "split: one of SPLITS; 'validation' is the half of the validation users by which models are "
-    "chosen, 'calibration' the other half; 'purged' lies across two blocks, 'later' after the test period of an "
-    "earlier origin, 'excluded' touches a day on which the platform's log fails.",
+    "chosen, 'calibration' the other half; 'purged' lies across two blocks, 'excluded' touches a day on which "
+    "the platform's log fails.",
     ("user_id", "anchor_day"),
     {
         "user_id": "id",
@@ -542,6 +542,28 @@ METRICS = Table(
     ("target", "model", "metric"),
     {
         "target": "string",
+        "model": "string",
+        "kind": "string",
+        "metric": "string",
+        "value": "float64",
+        "low": "float64?",
+        "high": "float64?",
+        "validation_ap": "float64",
+        "used": "bool",
+    },
+)
+ORIGINS = Table(
+    "origins",
+    "Only with a rolling split: METRICS of each origin (1 is the first, the last one is that of METRICS). first_day, "
+    "last_day: of the anchor days of its test period; windows: how many test windows. used: chosen on the validation "
+    "of that origin. Absent: an origin at which a block has one class only.",
+    ("target", "origin", "model", "metric"),
+    {
+        "target": "string",
+        "origin": "int32",
+        "first_day": "date",
+        "last_day": "date",
+        "windows": "int64",
         "model": "string",
         "kind": "string",
         "metric": "string",

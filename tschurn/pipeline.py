@@ -1,6 +1,7 @@
 """experiment → run folder: the stages in order, tables by name. Read this first.
 
     log → exploration → windows → models.<target> → explain.<target> → segments → report
+                                → origins.<target>.<k> (a rolling split: the origins before the last)
 
 A simulated log has a stage before these (simulation) and one that marks them by what only a simulator
 knows (truth).
@@ -11,20 +12,17 @@ inputs have not changed is not run again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from tschurn import contracts as c
+from tschurn import workers
 from tschurn.config import Experiment
 from tschurn.contracts import Progress, silent
-from tschurn.errors import TschurnError
 from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions
+from tschurn.workers import PER_TARGET, Training
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,15 +33,6 @@ if TYPE_CHECKING:
 
     from tschurn.features.windows import WindowSet
 
-_PER_TARGET = (
-    c.EXPERIMENTS,
-    c.TRIALS,
-    c.METRICS,
-    c.DIFFERENCES,
-    c.DIFFERENCES_BY_ANCHOR,
-    c.RELIABILITY,
-    c.TARGET_SUMMARY,
-)
 _EXPLANATIONS = (c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.REASONS)
 _LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
 _PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
@@ -95,6 +84,7 @@ class _Stages:
         self.progress = progress
         self.done: dict[str, StageFolder] = {}
         self.targets: list[str] = []
+        self.origins: dict[str, list[int]] = {}
         self.notes: list[str] = []
         self.files: list[dict[str, Any]] = []
 
@@ -171,22 +161,28 @@ class _Stages:
         sections = {name: self._section(name) for name in ("windows", "targets", "split", "features")}
         self._stage("windows", ["features", "blocks"], ["log"], {**sections, "seed": self._seed}, compute)
         self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
+        self.origins = self._earlier_origins()
 
     def models(self) -> None:
-        """Windows → models.<target>, the targets side by side in processes of their own."""
-        waiting = {}
+        """Windows → models.<target> and, of a rolling split, origins.<target>.<k>, side by side in processes."""
+        waiting: list[Training] = []
         sections = {name: self._section(name) for name in ("models", "search", "run")}
-        for target in self.targets:
+        # the longest first: the last origin has the most to learn from
+        wanted = [Training(t) for t in self.targets]
+        wanted += [Training(t, k) for t in self.targets for k in self.origins[t]]
+        for job in wanted:
+            inputs = {**sections, "seed": self._seed, "target": job.target, "origin": job.origin}
             self._stage(
-                f"models.{target}", ["models"], ["windows"], {**sections, "seed": self._seed, "target": target},
-                lambda out, target=target: waiting.update({target: out.path}), deferred=True,
+                job.stage, ["models"], ["windows"], inputs,
+                lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
             )  # fmt: skip
         if waiting:
-            evaluations = {t: self.run.count(f"test_evaluations.{t}") for t in waiting}
-            _train_side_by_side(self.experiment, self.done["windows"].path, waiting, evaluations, self.progress)
-            for target in waiting:
-                self.done[f"models.{target}"] = self.run.finish(f"models.{target}")
-                self.progress(f"models.{target}", 1, 1)
+            days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
+            jobs = [replace(j, days=days, evaluations=self.run.count(f"test_evaluations.{j.counted}")) for j in waiting]
+            workers.train(self.experiment, self.done["windows"].path, jobs, self.progress)
+            for job in jobs:
+                self.done[job.stage] = self.run.finish(job.stage)
+                self.progress(job.stage, 1, 1)
 
     def explanations(self) -> None:
         """Models and windows → explain.<target>."""
@@ -274,7 +270,9 @@ class _Stages:
             ("segments", (c.PRIORITY, c.THRESHOLD, c.COMPARISON)),
         ):
             tables |= {table.name: self._read(stage, table) for table in names}
-        tables |= {table.name: self._per_target("models", table) for table in _PER_TARGET}
+        tables |= {table.name: self._per_target("models", table) for table in PER_TARGET}
+        if self.experiment.split.kind == "rolling":
+            tables[c.ORIGINS.name] = self._all_origins()
         tables |= {table.name: self._per_target("explain", table) for table in _EXPLANATIONS}
         tables[c.REASONS.name] = self._reasons_of_list()
         if "truth" in self.done:
@@ -316,6 +314,29 @@ class _Stages:
 
         return pd.concat([self._read(f"{stage}.{target}", table) for target in self.targets], ignore_index=True)
 
+    def _earlier_origins(self) -> dict[str, list[int]]:
+        """The origins before the last, by target, at which every block holds both classes: the others teach nothing."""
+        if self.experiment.split.kind != "rolling":
+            return {target: [] for target in self.targets}
+        from tschurn import features
+
+        windows = self._read("windows", c.WINDOWS)
+        days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
+        at = {
+            k: windows.assign(split=features.split_at(windows, days, self.experiment, k))
+            for k in range(1, self.experiment.split.origins)
+        }
+        return {t: [k for k, divided in at.items() if _learnable(divided, c.LABELS[t])] for t in self.targets}
+
+    def _all_origins(self) -> pd.DataFrame:
+        """ORIGINS: the earlier ones as they were measured, and the last one."""
+        import pandas as pd
+
+        windows, last = self._read("windows", c.WINDOWS), self.experiment.split.origins
+        parts = [workers.of_origin(self._read(f"models.{t}", c.METRICS), windows, last) for t in self.targets]
+        parts += [self._read(f"origins.{t}.{k}", c.ORIGINS) for t in self.targets for k in self.origins[t]]
+        return pd.concat(parts, ignore_index=True)
+
     def _explained_columns(self) -> pd.DataFrame:
         """FLAT_COLUMNS, and the columns of models that explain themselves by others."""
         import pandas as pd
@@ -353,21 +374,27 @@ class _Stages:
         return test if len(test) <= _JUDGED else np.sort(random.choice(test, _JUDGED, replace=False))
 
     def _windows(self) -> WindowSet:
-        return _open_windows(self.done["windows"], self.experiment)
+        return workers.open_windows(self.done["windows"], self.experiment)
 
 
 def _targets(windows: pd.DataFrame, experiment: Experiment) -> tuple[list[str], list[str]]:
     """WINDOWS → the targets that can be learned, and notes on those that cannot."""
-    notes = {"time": [], "user": ["split_user"], "random": ["split_random"]}[experiment.split.kind]
+    notes = {"time": [], "rolling": [], "user": ["split_user"], "random": ["split_random"]}[experiment.split.kind]
     if experiment.targets.sticker is None:
         return ["churn"], [*notes, "no_sticker_target"]
     closed = windows[windows["closed"]]
     if not closed["sticker"].eq(1).any():
         return ["churn"], [*notes, "sticker_never"]
-    learned = closed[closed["split"].isin(["train", "validation", "calibration", "test"])]
-    if (learned.groupby("split")["sticker"].nunique() < 2).any():
+    if not _learnable(closed, "sticker"):
         return ["churn"], [*notes, "sticker_one_class"]
     return ["churn", "sticker"], notes
+
+
+def _learnable(windows: pd.DataFrame, label: str) -> bool:
+    """Whether each block of the windows holds both classes of a label."""
+    blocks = ["train", "validation", "calibration", "test"]
+    classes = windows[windows["split"].isin(blocks)].groupby("split")[label].nunique()
+    return bool((classes.reindex(blocks, fill_value=0) == 2).all())
 
 
 def _reading(experiment: Experiment, folder: Path) -> Experiment:
@@ -377,89 +404,3 @@ def _reading(experiment: Experiment, folder: Path) -> Experiment:
     files = {"path": str(folder / simulator.EVENTS_FILE), "creators": str(folder / simulator.CREATORS_FILE)}
     log = experiment.log.model_copy(update={"dataset": None, **files})
     return experiment.model_copy(update={"log": log})
-
-
-def _open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
-    from tschurn import features
-
-    return features.open_windows(
-        stage.read(c.WINDOWS),
-        stage.read(c.FEATURES),
-        stage.read_array("panel"),
-        stage.read_array("history"),
-        experiment.windows.observe_days,
-    )
-
-
-def _train_side_by_side(
-    experiment: Experiment, windows: Path, waiting: dict[str, Path], evaluations: dict[str, int], progress: Progress
-) -> None:
-    """Train each target in a process of its own: two single-threaded trainings use two cores better
-    than one training with two threads, and TensorFlow stays out of this process."""
-    workers = min(len(waiting), experiment.run.threads)
-    threads = max(1, experiment.run.threads // workers)
-    context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
-        messages = manager.Queue()
-        futures = {
-            pool.submit(
-                _train_target, experiment, windows, target, folder, threads, evaluations[target], messages
-            ): target
-            for target, folder in waiting.items()
-        }
-        pending = set(futures)
-        while pending:
-            try:
-                progress(*messages.get(timeout=0.2))
-            except Empty:
-                pending = {f for f in pending if not f.done()}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except TschurnError:
-                raise
-            except Exception as error:
-                raise TschurnError(
-                    f"training of {futures[future]} failed: {error} (see {waiting[futures[future]] / 'training.log'})"
-                ) from error
-
-
-def _quiet(threads: int) -> None:
-    """Before a worker imports anything heavy: its thread pools, and the libraries' chatter."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "tensorflow")
-    for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[pool] = str(threads)
-
-
-def _train_target(
-    experiment: Experiment,
-    windows_stage: Path,
-    target: str,
-    folder: Path,
-    threads: int,
-    evaluations: int,
-    messages: Any,
-) -> None:
-    """In a worker: train one target and write its tables. What libraries print goes to a log file."""
-    import sys
-    import traceback
-
-    with (folder / "training.log").open("w") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        from tschurn import models
-
-        out = StageFolder(folder)
-        windows = _open_windows(StageFolder(windows_stage), experiment)
-        try:
-            tables = models.fit_target(
-                windows, target, experiment, threads, folder, lambda *args: messages.put(args), evaluations
-            )
-        except Exception:
-            traceback.print_exc()  # into the log: only the message reaches the other process
-            raise
-        for table in (*_PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES, c.OUT_OF_TIME):
-            out.write(table, tables[table.name])
-        sys.stdout.flush()
-        sys.stderr.flush()

@@ -73,7 +73,7 @@ def test_tables_keep_their_contracts(built) -> None:
         contract.check(tables[contract.name])
     FLAT_COLUMNS.check(windows.flat_columns())
     PROFILE.check(windows.profile(windows.newest()))
-    assert set(tables["windows"]["split"]) == set(SPLITS) - {"later", "excluded"}
+    assert set(tables["windows"]["split"]) == set(SPLITS) - {"excluded"}
 
 
 def test_labels_and_inputs_equal_a_slow_version(built) -> None:

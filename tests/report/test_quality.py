@@ -137,7 +137,7 @@ def test_the_section_shows_some_and_unfolds_the_rest():
     assert (shown.count("within one hour"), unfolded.count("within one hour")) == (render.SENTENCES_SHOWN, 2)
     assert "&lt;script&gt;alert(1)" in html
     assert "<script>" not in html
-    assert "11 notes" in html
+    assert "notes: 11." in html
 
 
 def test_a_clean_log_and_a_run_without_findings_say_so():

@@ -35,6 +35,13 @@ def build_windows(
     return Builder(event_log, acts, known, experiment, folder, progress).build()
 
 
+def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int) -> np.ndarray:
+    """WINDOWS of a log of `days` days → their split at an origin of a rolling split, 1 the first one."""
+    from tschurn.features import index as windows
+
+    return windows.split_at(index, days, experiment, origin)
+
+
 def open_windows(
     index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int
 ) -> WindowSet:

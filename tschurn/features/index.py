@@ -50,6 +50,14 @@ def windows(
     return index
 
 
+def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int) -> np.ndarray:
+    """WINDOWS of a log of `days` days → their split at an origin of a rolling split, 1 the first one."""
+    user, anchor = index["user"].to_numpy(), index["anchor"].to_numpy()
+    shape, split, seed = experiment.windows, experiment.split, experiment.experiment.seed
+    found = splits.assign(user, anchor, days, shape, split, seed, origin=origin - 1)
+    return np.where(index["split"] == "excluded", "excluded", found)
+
+
 def _known_long_enough(acts: Activity, anchors: np.ndarray, experiment: Experiment) -> np.ndarray:
     """[users × anchors]: whether the first activity lies min_history_days before the anchor, or more."""
     return acts.active.argmax(axis=1)[:, None] + experiment.windows.min_history_days <= anchors

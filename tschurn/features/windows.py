@@ -29,6 +29,11 @@ class WindowSet:
     def __len__(self) -> int:
         return len(self.index)
 
+    def with_split(self, split: np.ndarray) -> WindowSet:
+        """The same windows, divided otherwise."""
+        index = self.index.assign(split=split)
+        return WindowSet(index, self.features, self._panel, self._history, self.observe_days)
+
     def rows(self, *splits: str) -> np.ndarray:
         """Positions of the windows of these splits."""
         return np.flatnonzero(self.index["split"].isin(splits))

@@ -20,10 +20,12 @@ def fit_target(
     folder: Path,
     progress: Progress,
     test_evaluations: int,
+    refit: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Everything for one target → its tables by name; models are saved in `folder`.
 
     test_evaluations: how often test has been looked at in this run folder, this time included.
+    refit: whether to fit the used model again on all closed windows, and score the newest ones by it.
     """
     import pandas as pd
 
@@ -33,7 +35,7 @@ def fit_target(
 
     trained = train(windows, target, experiment, threads, folder, progress)
     tables = evaluate(windows, target, trained, experiment.experiment.seed)
-    scores, out_of_time, agreement = refit_and_score(windows, target, trained, folder)
+    scores, out_of_time, agreement = refit_and_score(windows, target, trained, folder) if refit else (None, None, None)
     used = trained.models[trained.used]
     summary = {
         "target": target, "used": trained.used, "best_network": trained.best_network,
@@ -41,14 +43,13 @@ def fit_target(
         "calibration": trained.calibrations[trained.used].method, "refit_spearman": agreement,
         "epochs": getattr(used, "epochs", None), "test_evaluations": test_evaluations,
     }  # fmt: skip
+    tables |= {"scores": scores, "out_of_time": out_of_time} if refit else {}
     return tables | {
         "experiments": pd.DataFrame(trained.experiments).assign(target=target),
         "trials": pd.DataFrame(trained.trials).assign(target=target),
         "log_odds": trained.log_odds,
         "predictions": _predictions(windows, target, trained),
         "target_summary": pd.DataFrame([summary]).astype({"epochs": "Int32"}),
-        "scores": scores,
-        "out_of_time": out_of_time,
     }
 
 

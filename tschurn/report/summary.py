@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import SEGMENTS, SPLITS
+from tschurn.report.origins import origins_summary
 from tschurn.report.quality import quality_summary
 from tschurn.report.simulated import simulated_summary
 from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
@@ -59,6 +60,7 @@ def summarise(
         "experiments": records(table_of(tables, "experiments").sort_values(["target", "scaling", "architecture"])),
         "search": {t: found for t in TARGETS if (found := search_summary(tables, t))},
         "by_anchor": {t: found for t in TARGETS if (found := by_anchor(tables, t))},
+        "origins": origins_summary(tables, experiment),
         "collinearity": _collinearity(tables, labels),
         "selection": _selection(tables),
         "explanations": {t: found for t in TARGETS if (found := _explanations(tables, t, labels))},

@@ -21,7 +21,7 @@ def target_summary(tables: Tables, target: str) -> dict[str, Any] | None:
     if metrics.empty:
         return None
     about = first(table_of(tables, "target_summary", target))
-    models = _models(metrics)
+    models = models_of(metrics)
     used = next((m["name"] for m in models if m["used"]), about.get("used", models[0]["name"]))
     for model in models:
         model["used"] = model["name"] == used
@@ -41,7 +41,7 @@ def target_summary(tables: Tables, target: str) -> dict[str, Any] | None:
     }
 
 
-def _models(metrics: pd.DataFrame) -> list[dict[str, Any]]:
+def models_of(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     """METRICS of one target → one dict per model, the highest AP on test first."""
     models = []
     for name, part in metrics.groupby("model", sort=True):
