@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-BLOCK_ROWS = 12_000_000
+BLOCK_ROWS = 4_000_000
 Days = tuple[date | None, date | None]  # first and last, both inside; None: no limit
 
 
 def cut(days: Sequence[date], rows: Sequence[int], most: int | None = None) -> Iterator[Days]:
-    """Days in order and the rows of each → ranges of days of at most `most` rows, single days excepted.
+    """Days in order and the rows of each → ranges of days of about equal size, of at most `most` rows and a day.
 
     (None, None) alone where everything fits into one. most: BLOCK_ROWS where it is left out.
     """
-    most = BLOCK_ROWS if most is None else most
-    if sum(rows) <= most:
+    most, total = BLOCK_ROWS if most is None else most, sum(rows)
+    parts = -(-total // most)
+    if parts <= 1:
         yield None, None
         return
-    first, total = days[0], 0
-    for k, (day, n) in enumerate(zip(days, rows, strict=True)):
-        if total and total + n > most:
-            yield first, days[k - 1]
-            first, total = day, 0
-        total += n
+    first, seen, made = days[0], 0, 1
+    for day, following, n in zip(days, days[1:], rows, strict=False):
+        seen += n
+        if seen * parts >= total * made:
+            yield first, day
+            first, made = following, seen * parts // total + 1
     yield first, days[-1]
 
 

@@ -173,7 +173,9 @@ REFUSED = Table(
 PLATFORM_DAYS = Table(
     "platform_days",
     "Every day of the log, the empty ones too: rows, users with an own event, the rows that the weekly rhythm "
-    "leads one to expect, and what is wrong with the day: 'silent' (no row), 'low' (far below its rhythm) or null.",
+    "leads one to expect (the lesser of the weeks before and after, 0 where nothing is known), and what is wrong "
+    "with the day: 'silent' (no row), 'low' (all rows, or the own ones, far below their rhythm, or after the "
+    "platform's end) or null.",
     ("day",),
     {
         "day": "date",
@@ -188,8 +190,10 @@ QUALITY = Table(
     "quality",
     "Findings about the log, the gravest first. check: what was looked at (the report's texts are keyed by it); "
     "severity: 'warning' (the results may mislead), 'note' (worth a look) or 'info'. subject: the event, user, "
-    "column or filter concerned, null for the whole log; rows and share: of the raw rows concerned; value: the "
-    "figure that the check is about, in its own unit.",
+    "column or filter concerned, null for the whole log; rows and share: the rows concerned, of the raw rows for "
+    "what was found in reading and filtering, else of those kept; value: the figure that the check is about, in its "
+    "own unit (of an outage, the share seen of what was expected). implausible_start ends on the day on which the "
+    "log really starts.",
     ("check", "subject", "first_day"),
     {
         "check": "string",
@@ -302,12 +306,13 @@ PATHS = Table(
 # --- features -----------------------------------------------------------------------------------
 SUPPORTERS = Table(
     "supporters",
-    "Who acts towards a user, day by day, from the user's first received act on. active, new (first act ever), "
+    "Who acts towards a user, day by day, from the user's first received act on (or first post, where answers are "
+    "configured). active, new (first act ever), "
     "returning (after quiet_days or more without one), quiet (the day on which a supporter with regular_days "
     "active days has been gone for quiet_days); top_share: of the received acts, weighted by recency, those "
-    "of the top supporter; top_value_share: the same of the stickers' value and the top giver; top_recency: "
-    "days since the top supporter's last act; answered, unanswered: yesterday's posts that had, or had not, "
-    "a reply by the end of this day. Everything is known at the end of the day.",
+    "of the top supporter; top_value_share: the same of the stickers' value and the top giver, null until "
+    "the first; top_recency: days since the top supporter's last act; answered, unanswered: yesterday's posts that "
+    "had, or had not, a reply by the end of this day. Everything is known at the end of the day.",
     ("user_id", "day"),
     {
         "user_id": "id",

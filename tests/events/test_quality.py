@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tschurn import blocks
 from tschurn.config import Log
 from tschurn.contracts import ACTS, EVENT_LOG, PLATFORM_DAYS, QUALITY, silent
-from tschurn.events import quality, quality_finding, quality_rows
+from tschurn.events import quality, quality_finding
 from tschurn.events.quality import Checks
 
 FIRST = pd.Timestamp("2024-01-01", tz="UTC")
@@ -391,7 +392,7 @@ def test_rare_and_bursty_events_are_no_news():
 # --- rows and actors ------------------------------------------------------------------------------
 @pytest.mark.parametrize("block_rows", [10**7, 2_000])
 def test_repeats_equal_a_plain_count(monkeypatch, block_rows):
-    monkeypatch.setattr(quality_rows, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", block_rows)
     again = CLEAN.sample(300, random_state=3, replace=True)
     other = CLEAN.sample(50, random_state=4).assign(value=7.0)  # all but the value: no repeat
     frame = pd.concat([CLEAN, again, again.head(20), other])
@@ -422,7 +423,7 @@ def bot(actor: int, days: int, per_day: int, first_hour: int = 0, hours: int = 2
 
 @pytest.mark.parametrize("block_rows", [10**7, 3_000])
 def test_an_impossible_rate_is_told_with_the_most_rows_of_an_hour(monkeypatch, block_rows):
-    monkeypatch.setattr(quality_rows, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", block_rows)
     found = findings(pd.concat([CLEAN, bot(7_777, 2, 2_500, 10, 1)]))
     assert faults(found) == [("impossible_rate", "warning", "7777", day(20), day(21))]
     assert (found["rows"][0], found["value"][0]) == (5_000, 2_500)
@@ -437,7 +438,7 @@ def test_a_busy_hour_is_no_impossible_rate():
 
 @pytest.mark.parametrize("block_rows", [10**7, 500])
 def test_who_never_sleeps_is_told(monkeypatch, block_rows):
-    monkeypatch.setattr(quality_rows, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", block_rows)
     found = findings(pd.concat([CLEAN, bot(7_777, 6, 48)]))
     assert faults(found) == [("tireless", "note", "7777", day(20), day(25))]
     assert (found["rows"][0], found["value"][0]) == (288, 6)

@@ -10,10 +10,10 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from tschurn import blocks
 from tschurn.events import rhythm
 from tschurn.events.quality_finding import LISTED, Finding, as_days, fetch, finding
 
-BLOCK_ROWS = 10_000_000  # grouped by all their columns at once
 DATE_ONLY_SHARE, DATE_ONLY_ROWS = 0.99, 50
 SHIFTED_SHARE = 0.01
 INSTANT_SHARE, INSTANT_ROWS = 0.01, 100
@@ -109,9 +109,9 @@ def bots(event_log: ir.Table, days: pd.DataFrame, dated: bool) -> list[Finding]:
     impossible_rate: value is the most rows in an hour. tireless: value is the days with a row in nearly
     every hour. rows: of those days.
     """
-    blocks = _blocks(event_log, days)
-    least = RATE_DAY if dated else TIRELESS_HOURS * (TIRELESS_DAYS if len(blocks) == 1 else 1)
-    counted = pd.concat([fetch(_pace(block, least)) for block in blocks])
+    parts = _blocks(event_log, days)
+    least = RATE_DAY if dated else TIRELESS_HOURS * (TIRELESS_DAYS if len(parts) == 1 else 1)
+    counted = pd.concat([fetch(_pace(part, least)) for part in parts])
     usual = counted[~counted["odd"]].groupby("size")["days"].sum().sort_index()
     odd = counted[counted["odd"]].drop(columns=["odd", "size"]).groupby("subject", as_index=False)
     odd = odd.agg({"days": "sum", "rows": "sum", "top": "max", "peak": "max", "tireless": "sum", "first": "min",
@@ -157,10 +157,6 @@ def _pace(log: ir.Table, least: int) -> ir.Table:
 
 
 def _blocks(event_log: ir.Table, days: pd.DataFrame) -> list[ir.Table]:
-    """The log cut between days into blocks of about BLOCK_ROWS rows; whole where it is small."""
-    rows = days["rows"].cumsum()
-    if rows.iloc[-1] <= BLOCK_ROWS:
-        return [event_log]
-    block = ((rows - days["rows"]) // BLOCK_ROWS).to_numpy()
-    spans = days["day"].groupby(block).agg(["first", "last"])
-    return [event_log.filter(event_log.day.between(one.first, one.last)) for one in spans.itertuples()]
+    """The log, cut between days where it is long."""
+    cuts = blocks.cut(days["day"].tolist(), days["rows"].tolist())
+    return [blocks.within(event_log, first, last) for first, last in cuts]

@@ -246,7 +246,7 @@ class _Reader:
         return quality.Checks(
             rows_read=found.rows, null_user=found.null_user, null_actor=found.null_actor, null_time=found.null_time,
             null_event=found.null_event, null_value=found.null_value, naive_rows=found.naive,
-            date_only_rows=found.keyed if found.only_days else found.date_only,
+            date_only_rows=found.rows - found.null_time - found.bad_time if found.only_days else found.date_only,
             unreadable_times=found.bad_time, unreadable_values=found.bad_value,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from tschurn.features.daily import OTHER
 
-BLOCK_BYTES = 96 << 20  # of the panel that are in memory at a time
+BLOCK_BYTES = 8 << 20  # of the panel that are in memory at a time
 
 
 def user_blocks(users: int, days: int, features: int) -> list[slice]:
