@@ -62,11 +62,20 @@ def _keyless(rows: ir.Table) -> ir.BooleanValue:
     return missing & ~rows.bad_time & ~rows.bad_value
 
 
+def _with_broken(row: int, broken: Sequence[int]) -> int:
+    """The number of a row among those that fit their file's header → its number among all; `broken` in order."""
+    for other in broken:
+        row += other <= row
+    return row
+
+
 def _rows(
     backend: BaseBackend, logs: Sequence[RawLog], log: Log, chosen, most: int, reason: str = ""
 ) -> Iterator[dict]:
     """The first `most` raw rows that `chosen` (rows of a Draft → condition) picks, with their texts."""
+    left_out = engine.broken_lines(backend)
     for raw in _numbered(backend, logs, log):
+        broken = sorted(row for file, row, _ in left_out if file == raw.name)
         table, columns = raw.table, raw.columns
         texts = {"user": columns.user, "time": columns.time, "value": columns.value, "event": columns.event}
         present = {role: name for role, name in texts.items() if name in table.columns}
@@ -78,7 +87,8 @@ def _rows(
             picked = picked.order_by("row")
         for row in picked.limit(most).to_pyarrow().to_pylist():
             found = {role: row.get(f"shown_{role}") for role in texts}
-            yield {"source": raw.name, "row": row["row"], "reason": reason, **found,
+            number = None if row["row"] is None else _with_broken(row["row"], broken)
+            yield {"source": raw.name, "row": number, "reason": reason, **found,
                    "time_column": columns.time, "value_column": columns.value}  # fmt: skip
             most -= 1
         if most <= 0:
@@ -94,4 +104,6 @@ def _numbered(backend: BaseBackend, logs: Sequence[RawLog], log: Log) -> Iterato
         for file in raw.place.files:
             place = Place(str(file), [file])
             table = open_place(backend, place, log.bad_rows == "refuse")
+            absent = {name: ibis.null(type_) for name, type_ in raw.table.schema().items() if name not in table.columns}
+            table = table.mutate(**absent) if absent else table
             yield replace(raw, place=place, table=table.mutate(row=ibis.row_number() + 1))
