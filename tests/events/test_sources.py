@@ -214,8 +214,8 @@ def test_own_received_and_sticker_logs_are_one(tmp_path: Path) -> None:
     received = {"path": str(tmp_path / "fans.csv"), "columns": fans | {"actor": "fan"}}
     stickers = {"path": str(tmp_path / "gifts.parquet"), "event": "sticker", "columns": gifts}
     found, tables = read(tmp_path / "own.csv", tmp_path, columns=own, received=received, stickers=stickers)
-    received = found[found["user_id"] != found["actor_id"]]
-    assert received[["user_id", "actor_id", "event_name", "value"]].to_numpy().tolist() == [
+    fans_acts = found[found["user_id"] != found["actor_id"]]
+    assert fans_acts[["user_id", "actor_id", "event_name", "value"]].to_numpy().tolist() == [
         ["a", "f1", "like", 1.0], ["a", "f1", "sticker", 1000.0], ["b", "f2", "like", 1.0],
     ]  # fmt: skip
     assert tables["log_summary"][["own_rows", "received_rows"]].to_numpy().tolist() == [[56, 3]]
