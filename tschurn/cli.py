@@ -132,6 +132,8 @@ def _tell(outcome: Any) -> None:
     print(f"report   {folder / 'index.html'}")
     print(f"list     {folder / 'priority_group.csv'}")
     print(f"  {segments['priority']} of {scored} users to look after first")
+    if warnings := summary["quality"]["counts"]["warning"]:
+        print(f"  the log gives {warnings} warning{'s' * (warnings > 1)}: read its quality in the report first")
     for target, found in summary["targets"].items():
         if not found:
             print(f"  {target}: no model, see the report for why")

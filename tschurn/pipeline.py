@@ -113,7 +113,9 @@ class _Stages:
                 out.write(table, tables[table.name])
 
         after = [] if simulation is None else ["simulation"]
-        self._stage("log", ["events", "blocks"], after, {"files": files, "log": self._section("log")}, compute)
+        self._stage(
+            "log", ["events", "blocks"], after, {"files": files, "log": self._section("log")}, compute, told=_worth
+        )
 
     def _logged(self) -> Experiment:
         """The experiment with the files of its simulated log in place of the dataset's name, where it is simulated."""
@@ -295,19 +297,18 @@ class _Stages:
     def _stage(
         self, name: str, source: list[str], after: list[str], inputs: dict[str, Any],
         compute: Callable[[StageFolder], None], deferred: bool = False,
+        told: Callable[[StageFolder], str] | None = None,
     ) -> None:  # fmt: skip
         inputs = {**inputs, "source": source_digest(*source, "contracts"), "versions": versions()}
         self.progress(name, 0, 1)
         found = self.run.stage(name, inputs, after, compute, deferred=deferred)
         if found is not None:
             self.done[name] = found
-            self.progress(name, 1, 1, "unchanged" if name in self.run.reused else "")
+            notes = ["unchanged"] if name in self.run.reused else []
+            self.progress(name, 1, 1, ", ".join([*notes, told(found)] if told else notes))
 
     def _read(self, stage: str, table: c.Table) -> pd.DataFrame:
         return self.done[stage].read(table)
-
-    def _path(self, stage: str, table: c.Table) -> Path:
-        return self.done[stage].table_path(table)
 
     def _per_target(self, stage: str, table: c.Table) -> pd.DataFrame:
         import pandas as pd
@@ -375,6 +376,12 @@ class _Stages:
 
     def _windows(self) -> WindowSet:
         return workers.open_windows(self.done["windows"], self.experiment)
+
+
+def _worth(log: StageFolder) -> str:
+    """The finished stage `log` → how many findings there are, before anything is computed from it."""
+    found = log.read(c.QUALITY)["severity"].value_counts()
+    return f"{found.get('warning', 0)} warnings and {found.get('note', 0)} notes on its quality"
 
 
 def _targets(windows: pd.DataFrame, experiment: Experiment) -> tuple[list[str], list[str]]:

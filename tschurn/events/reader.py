@@ -227,8 +227,9 @@ class _Reader:
         summary = self._summary(events, grouped)
         days = quality.platform_days(grouped, summary["first_day"][0], summary["last_day"][0])
         findings = quality.findings(
-            events, grouped, days, self._checks(), filters, self.log, datetime.now(UTC), self.progress
-        )
+            events, grouped, days, self._checks(), filters, self.log, datetime.now(UTC),
+            lambda stage, done, total, note="": self.progress(stage, done, total + 1, note),
+        )  # fmt: skip
         repeated = findings.loc[findings["check"] == "repeated_rows", "rows"]
         summary["repeated_rows"] = int(repeated.fillna(0).sum())
         return {
