@@ -147,7 +147,6 @@ def test_history_equals_a_slow_version(built) -> None:
             "history:stickers:28": (stickers & (ago < 28)).sum(),
             "history:sticker_value:56": frame.loc[stickers & (ago < 56), "value"].sum(),
             "history:sticker_days": day[stickers].nunique(),
-            "history:stickers": stickers.sum(),
             "history:first_hour": hour[past & own & (ago < 28)].groupby(day).min().mean(),
             "history:last_hour": hour[past & own & (ago < 28)].groupby(day).max().mean(),
             "history:supporters:top_recency": supporters["top_recency"].get((w["user_id"], date), w["anchor"] + 1),

@@ -83,7 +83,6 @@ def _own_specs(has_sticker: bool, has_hours: bool) -> Iterator[tuple[str, str, i
         for n in LOOKBACKS:
             yield f"stickers:{n}", "stickers", n, f"stickers in the last {n} days", f"최근 {n}일 스티커 수"
         yield "sticker_value:56", "sticker_value", 56, "sticker value in the last 56 days", "최근 56일 스티커 금액"
-        yield "stickers", "stickers", None, "stickers so far", "지금까지 스티커 수"
         yield "sticker_days", "sticker_days", None, "days with a sticker so far", "지금까지 스티커가 있던 날 수"
         yield (
             "sticker_rate",
@@ -128,7 +127,6 @@ def _own_measures(
         for n in LOOKBACKS:
             yield _last(stickers, n)
         yield _last(activity.sticker_value[:, : anchor + 1], 56)
-        yield stickers.sum(axis=1, dtype=np.float64)
         sticker_days = (stickers > 0).sum(axis=1)
         yield sticker_days
         yield sticker_days / np.maximum(active_so_far, 1)
