@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -89,16 +90,33 @@ def test_the_platform_has_a_zone_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://me:s3cret@host/db", "postgres://host/db?user=me&password=s3cret", "postgresql://:s3cret@h/d"],
+    [
+        "postgresql://me:s3cret@host/db",
+        "postgres://host/db?user=me&password=s3cret",
+        "postgresql://:s3cret@h/d",
+        "postgresql://me:s3#cret@host/db",
+        "postgresql://me:s3/cret?@host/db",
+        "postgresql://host/db?sslpassword=s3cret",
+        "host=h dbname=d Password=s3cret",
+    ],
 )
 @pytest.mark.parametrize("key", ["path", "received", "facts"])
 def test_a_password_is_refused_and_not_repeated(url: str, key: str) -> None:
     log = {"path": url} if key == "path" else {"path": "x.csv", key: {"path": url} if key == "received" else url}
     with pytest.raises(ConfigError) as caught:
         config.parse({"experiment": {"name": "x"}, "log": log}, "x.toml")
-    assert "PGPASSWORD" in str(caught.value) and "s3cret" not in str(caught.value)
+    assert "PGPASSWORD" in str(caught.value) and not re.search("s3.?cret", str(caught.value))
     with pytest.raises(ConfigError) as caught:  # a mistake elsewhere does not repeat it either
         config.parse({"experiment": {"name": "x"}, "log": {"path": "x.csv", "timezone": url}}, "x.toml")
+    assert not re.search("s3.?cret", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://me:s3cret@h/d", "PostgreSQL://me:s3cret@h/d", "postgresql+psycopg://u:s3cret@h/d"]
+)
+def test_an_address_that_nobody_reads_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError, match="postgresql://") as caught:
+        config.parse({"experiment": {"name": "x"}, "log": {"path": url}}, "x.toml")
     assert "s3cret" not in str(caught.value)
 
 

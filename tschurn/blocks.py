@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 BLOCK_ROWS = 4_000_000
+_FIRST, _LAST = date(1700, 1, 1), date(2400, 1, 1)  # beyond which there are no times, and engines have their own limits
 Days = tuple[date | None, date | None]  # first and last, both inside; None: no limit
 
 
@@ -38,9 +39,9 @@ def within(event_log: ir.Table, first: date | None, last: date | None) -> ir.Tab
     The filter on the instant is wider by more than a zone: sources that know the range of their parts by
     time (Parquet, indexes, partitions) then read no more than those.
     """
-    if first:
+    if first and first > _FIRST:
         event_log = event_log.filter(event_log.event_time >= _midnight(first, -2), event_log.day >= first)
-    if last:
+    if last and last < _LAST:
         event_log = event_log.filter(event_log.event_time < _midnight(last, 2), event_log.day <= last)
     return event_log
 

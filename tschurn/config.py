@@ -11,7 +11,6 @@ import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -47,16 +46,21 @@ class Columns(Section):
 POSTGRES = ("postgresql://", "postgres://")
 
 
-def _without_password(url: str | None) -> str | None:
-    """The address of a log as it is; raises ValueError where it holds a password, without repeating it."""
-    if url and url.startswith(POSTGRES):
-        parts = urlsplit(url)
-        if parts.password is not None or "password" in dict(parse_qsl(parts.query, keep_blank_values=True)):
-            raise ValueError(
-                "holds a password, which would be written into the run folder; take it out and give it in the "
-                "environment (PGPASSWORD), in a pgpass file, or by ?service=NAME"
-            )
-    return url
+_HIDDEN = re.compile(r"(?i)(?<=://)[^\s'\"]*@|(?<=password=)[^&\s'\"]*")
+
+
+def _address(path: str | None) -> str | None:
+    """Where a log lies, as it is. Raises ValueError for an address with a password, or one that is read by nobody."""
+    scheme, found, rest = (path or "").partition("://")
+    if found and f"{scheme}://" not in POSTGRES:
+        raise ValueError("expected a file, a folder, a glob, or an address that begins with postgresql://")
+    user, at, _ = rest.rpartition("@")
+    if (at and ":" in user) or "password=" in (path or "").lower():
+        raise ValueError(
+            "holds a password, which would be written into the run folder; take it out and give it in the "
+            "environment (PGPASSWORD), in a pgpass file, or by ?service=NAME"
+        )
+    return path
 
 
 class Part(Section):
@@ -71,8 +75,8 @@ class Part(Section):
 
     @field_validator("path")
     @classmethod
-    def _no_password(cls, value: str) -> str:
-        return _without_password(value) or value
+    def _is_address(cls, value: str) -> str:
+        return _address(value) or value
 
 
 class Log(Section):
@@ -85,7 +89,7 @@ class Log(Section):
     post_events, reply_events: own and received events by which posts are answered.
     """
 
-    path: str | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     dataset: Literal["complete_journey", "creator_platform"] | None = None
     timezone: str = "UTC"
     naive_time: Literal["local", "utc"] = "local"
@@ -120,8 +124,8 @@ class Log(Section):
 
     @field_validator("path", "creators", "exclude", "facts")
     @classmethod
-    def _no_password(cls, value: str | None) -> str | None:
-        return _without_password(value)
+    def _is_address(cls, value: str | None) -> str | None:
+        return _address(value)
 
     @model_validator(mode="after")
     def _one_source(self) -> Log:
@@ -400,8 +404,8 @@ def _sentence(error: ValidationError) -> str:
     key = " ".join(".".join(parts).split())  # a key may hold line breaks; a sentence may not
     found = first["input"]
     shown = repr(found) if isinstance(found, (str, int, float, bool, date)) else type(found).__name__
+    shown = _HIDDEN.sub(lambda hidden: "...@" if hidden[0].endswith("@") else "...", shown)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    shown = re.sub(r"//[^/@]*@|(?<=password=)[^&']*", lambda hidden: "//...@" if "@" in hidden[0] else "...", shown)
     if key in _TO_COME:
         text = f"key `{key}`: {_TO_COME[key]} is not in this version; remove the key"
     elif (key, found if isinstance(found, str) else None) in _TO_COME_VALUES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -246,3 +247,99 @@ def test_facts_are_numbers_or_texts_of_users_of_the_log(tmp_path: Path) -> None:
         write(tmp_path, "facts.csv", content)
         with pytest.raises(LogError, match=told):
             read(file, tmp_path, facts=str(tmp_path / "facts.csv"))
+
+
+def test_files_whose_times_differ_in_kind_keep_their_own_meaning(tmp_path: Path) -> None:
+    """A wall-clock time beside instants is no instant in UTC, and a date beside them is a calendar day."""
+    at = pd.Timestamp("2024-01-05 22:00")
+    frames = {"naive": at, "zoned": at.tz_localize("UTC"), "dates": at.date()}
+    for name, time in frames.items():
+        frame = pd.DataFrame({"user_id": [1], "actor_id": [1], "timestamp": [time], "event": [name], "value": [1.0]})
+        write(tmp_path / "log", f"{name}.parquet", frame)
+    for zone, zoned_day in (("Asia/Seoul", 6), ("America/New_York", 5)):
+        found, _ = read(tmp_path / "log", tmp_path, timezone=zone)
+        days = {name: day.day for name, day in zip(found["event_name"], found["day"], strict=True)}
+        assert days == {"naive": 5, "zoned": zoned_day, "dates": 5}
+
+
+def test_ids_that_floats_would_merge_stay_apart(tmp_path: Path) -> None:
+    large = 2**60 + np.arange(5)
+    base = {"timestamp": pd.Timestamp("2024-01-05", tz="UTC"), "event": "x", "value": 1.0}
+    write(tmp_path / "log", "a.parquet", pd.DataFrame({"user_id": large, "actor_id": large, **base}))
+    floats = [1.0, 2.0, np.nan]
+    write(tmp_path / "log", "b.parquet", pd.DataFrame({"user_id": floats, "actor_id": floats, **base}))
+    found, tables = read(tmp_path / "log", tmp_path)
+    assert set(found["user_id"]) == {1, 2, *large} and tables["filters"]["rows_removed"].iloc[0] == 1
+    for ids in ([1.5], [2.0**60]):
+        file = write(tmp_path, "c.parquet", pd.DataFrame({"user_id": ids, "actor_id": ids, **base}))
+        with pytest.raises(LogError, match="decimal numbers"):
+            read(file, tmp_path)
+
+
+def test_float_users_and_text_actors_are_the_same_people(tmp_path: Path) -> None:
+    base = {"timestamp": pd.Timestamp("2024-01-05 10:00", tz="UTC"), "event": "x", "value": 1.0}
+    rows = pd.DataFrame({"user_id": [0.0, 1.0], "actor_id": ["0", "fan"], **base})
+    found, _ = read(write(tmp_path, "log.parquet", pd.concat([rows, rows.assign(actor_id=["0", "1"])])), tmp_path)
+    assert sorted(zip(found["user_id"], found["actor_id"], strict=True)) == [
+        ("0", "0"),
+        ("0", "0"),
+        ("1", "1"),
+        ("1", "fan"),
+    ]
+
+
+@pytest.mark.parametrize("type_", ["Int64", "boolean", "Float64", "object"])
+def test_a_missing_value_counts_as_one_whatever_its_type(tmp_path: Path, type_: str) -> None:
+    values = pd.Series([1, None, 0] * 20, dtype=type_)
+    frame = log_frame(60).assign(value=values)
+    found, tables = read(write(tmp_path, "log.parquet", frame), tmp_path)
+    assert len(found) == 60 == tables["log_summary"]["rows"].item() and found["value"].sum() == 40
+    assert tables["quality"].query("check == 'null_value'")["rows"].item() == 20
+
+
+def test_large_values_are_summed_all_the_same(tmp_path: Path) -> None:
+    frame = log_frame(40).assign(user_id=1, actor_id=1, value=1e12, timestamp=pd.Timestamp("2024-01-05", tz="UTC"))
+    _, tables = read(write(tmp_path, "log.parquet", frame), tmp_path)
+    assert tables["event_names"]["value"].item() == 4e13
+
+
+@pytest.mark.parametrize("time", ["0001-01-01", "9999-12-31", "1700-06-01"])
+def test_times_of_no_year_that_can_be_are_not_times(tmp_path: Path, time: str) -> None:
+    file = write(tmp_path, "log.csv", HEADER + ROWS + f"1,1,{time},x,1\n")
+    with pytest.raises(LogError, match=f"row 141, column `timestamp`.*{time}"):
+        read(file, tmp_path)
+    found, tables = read(file, tmp_path, bad_rows="refuse")
+    assert len(found) == 140 and tables["filters"]["rows_removed"].iloc[0] == 1
+    open_ended, _ = read(
+        write(tmp_path, "log.csv", HEADER + ROWS), tmp_path, since=date(1, 1, 1), until=date(9999, 12, 31)
+    )
+    assert len(open_ended) == 140
+
+
+def test_a_list_without_a_header_loses_nobody(tmp_path: Path) -> None:
+    file = write(tmp_path, "log.csv", HEADER + ROWS)
+    with pytest.raises(LogError, match="its first line is '1', an id; expected a header"):
+        read(file, tmp_path, exclude=str(write(tmp_path, "bots.csv", "1\n2\n")))
+    found, _ = read(file, tmp_path, exclude=str(write(tmp_path, "bots.csv", "id\n1\n002\n")))
+    assert set(found["user_id"]) == {0, 2, 3, 4}
+
+
+def test_two_tables_of_one_duckdb_file_and_two_files_are_one_log(tmp_path: Path) -> None:
+    own, fans = log_frame(), log_frame().assign(actor_id=900)
+    for name, tables in {"one.duckdb": {"own": own, "fans": fans}, "two.duckdb": {"fans": fans}}.items():
+        with duckdb.connect(str(tmp_path / name)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            for table, frame in tables.items():
+                connection.register("frame", frame)
+                connection.execute(f"CREATE TABLE {table} AS FROM frame")
+                connection.unregister("frame")
+    for other in ("one", "two"):
+        received = {"path": f"{tmp_path / other}.duckdb?table=fans"}
+        found, _ = read(f"{tmp_path / 'one.duckdb'}?table=own", tmp_path, received=received)
+        assert (found["actor_id"] == 900).sum() == (found["actor_id"] != 900).sum() == 2_000
+
+
+def test_a_column_in_another_case_is_not_overlooked(tmp_path: Path) -> None:
+    file = write(tmp_path, "log.csv", HEADER.replace("value", "Value") + ROWS)
+    with pytest.raises(LogError, match=r"no column `value`.*did you mean `Value`"):
+        read(file, tmp_path)

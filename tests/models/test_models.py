@@ -15,6 +15,7 @@ from tschurn.models.direct import Direct
 from tschurn.models.evaluation import auc
 from tschurn.models.networks import ARCHITECTURES, Hyperparameters, Network
 from tschurn.models.scaling import SCALINGS, fit_scaling, signed_log1p, window_scalings
+from tschurn.models.training import Blocks
 
 DAYS, USERS, DAILY, HISTORY = 40, 90, 3, 2
 
@@ -153,3 +154,15 @@ def test_a_constant_column_becomes_nothing() -> None:
 def test_no_history_is_no_columns() -> None:
     scaling = fit_scaling("log1p_standard", iter([np.zeros((5, 0))]), 0)
     assert scaling(np.zeros((3, 0))).shape == (3, 0)
+
+
+def test_excluded_windows_are_measured_but_nothing_is_learned_from_them(windows: WindowSet) -> None:
+    split = np.resize(["train", "validation", "calibration", "test", "purged", "excluded"], len(windows))
+    index = windows.index.assign(closed=windows.index["anchor"] < DAYS - 7, split=split)
+    index.loc[~index["closed"], "split"] = "open"
+    divided = WindowSet(index, windows.features, windows._panel, windows._history, 7)
+    blocks = Blocks.of(divided, "churn")
+    excluded = np.flatnonzero(index["split"] == "excluded")
+    for learned in (blocks.train, blocks.validation, blocks.calibration, blocks.test, blocks.learnable):
+        assert not np.intersect1d(learned, excluded).size
+    assert np.isin(excluded, blocks.closed).all() and len(blocks.learnable) == len(blocks.closed) - len(excluded)

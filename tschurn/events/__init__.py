@@ -51,8 +51,8 @@ def input_files(experiment: Experiment) -> list[Path]:
     from tschurn.events import sources
 
     log = experiment.log
-    lists = [Path(p) for p in (log.creators, log.exclude, log.facts) if p]
-    return [f for place in sources.places(log) for f in place.files] + [p for p in lists if p.is_file()]
+    lists = [sources.place(p) for p in (log.creators, log.exclude, log.facts) if p]
+    return [f for place in [*sources.places(log), *lists] for f in place.files]
 
 
 def input_state(experiment: Experiment) -> list[dict[str, Any]]:

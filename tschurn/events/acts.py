@@ -75,7 +75,7 @@ def event_names(table: ir.Table) -> pd.DataFrame:
         .agg(
             rows=table.n.sum(),
             users=table.user_id.nunique(),
-            value=(table.value * 1e6).round().cast("int64").sum().cast("float64") / 1e6,
+            value=table.value.cast("decimal(38, 6)").sum().cast("float64"),
             first_day=table.day.min(),
             last_day=table.day.max(),
         )

@@ -5,6 +5,7 @@ The only module that names DuckDB, PostgreSQL and Spark.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 PARQUET = (".parquet", ".pq")
 MOST_BROKEN = 100_000  # lines of text files
 DATABASE = (".duckdb", ".ddb", ".db")
-POSTGRES = ("postgresql://", "postgres://")
 _UTC = dt.Timestamp(timezone="UTC")
 _HOUR_US = 3_600_000_000
 _EPOCH = date(1970, 1, 1)
@@ -220,14 +220,14 @@ def read_text(
 ) -> ir.Table:
     """CSV files (gzip too) with the same header → a table of texts; an empty cell is null.
 
-    skip_broken: lines that do not fit the header are left out (see `broken_lines`), instead of an error.
+    skip_broken: lines that do not fit the header are left out (see `broken_lines`), instead of an error; not by Spark.
     """
     names = [str(f) for f in files]
     if backend.name == "pyspark":
         from pyspark.sql.types import StringType, StructField, StructType
 
         options = {"header": "true", "sep": separator, "escape": '"', "multiLine": "true", "enforceSchema": "true"}
-        options["mode"] = "DROPMALFORMED" if skip_broken else "FAILFAST"
+        options["mode"] = "FAILFAST"  # what Spark drops it does not count, so that nothing is dropped
         texts = StructType([StructField(name, StringType()) for name in columns])
         return _spark_table(backend, backend._session.read.options(**options).schema(texts).csv(_as_they_are(names)))
     skipping = {"ignore_errors": True, "store_rejects": True, "rejects_limit": MOST_BROKEN} if skip_broken else {}
@@ -272,9 +272,11 @@ def strip(backend: BaseBackend, text: ir.StringValue) -> ir.StringValue:
 
 
 def attach(backend: BaseBackend, file: Path) -> str:
-    """Attach a DuckDB database file, read only; → its catalogue."""
-    backend.attach(file, name="log_file", read_only=True)
-    return "log_file"
+    """Attach a DuckDB database file, read only, unless it is; → its catalogue."""
+    name = f"log_{hashlib.blake2b(str(file.resolve()).encode(), digest_size=6).hexdigest()}"
+    if (name,) not in backend.raw_sql("SELECT database_name FROM duckdb_databases()").fetchall():
+        backend.attach(file, name=name, read_only=True)
+    return name
 
 
 def tables(backend: BaseBackend, catalogue: str | None = None) -> dict[str, tuple[str, str, str]]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _DATE_ONLY = r"^\s*\d{4}-\d{2}-\d{2}\s*$"
 _WITH_OFFSET = r"\d:?\d{2}(\.\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
 ZONED, NAIVE, DATE = 0, 1, 2  # the forms a time comes in
+_YEARS = [int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000 for year in (1800, 2300)]  # else no time at all
+PLAIN_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"  # a text that is an integer, written as we would write it
 MOST_VALUE = 1e12  # values are summed exactly, in millionths, as 64-bit integers
 
 
@@ -87,10 +89,11 @@ def draft(backend: BaseBackend, raw: RawLog, log: Log, clean: Collection[str] = 
     actor = table[columns.actor] if "actor" in raw.has else user
     value, bad_value = _value(backend, raw, "value" in clean)
     micros, form, instant = _time(backend, raw, log)
+    unreadable = micros.isnull() & _blank_to_null(backend, time).notnull() if time.type().is_string() else False
     event = ibis.literal(raw.event) if raw.event else table[columns.event].cast("string")
     rows = table.select(
-        user_id=user if "user" in clean else _blank_to_null(backend, user),
-        actor_id=actor if "user" in clean else _blank_to_null(backend, actor),
+        user_id=user if "user" in clean else _id(backend, user),
+        actor_id=actor if "user" in clean else _id(backend, actor),
         micros=micros,
         form=ibis.literal(form, "int8") if isinstance(form, int) else form,
         instant=instant,
@@ -99,9 +102,7 @@ def draft(backend: BaseBackend, raw: RawLog, log: Log, clean: Collection[str] = 
         object=_blank_to_null(backend, table[columns.object].cast("string"))
         if "object" in raw.has
         else ibis.null("string"),
-        bad_time=micros.isnull() & _blank_to_null(backend, time).notnull()
-        if time.type().is_string()
-        else ibis.literal(False),
+        bad_time=((micros < _YEARS[0]) | (micros > _YEARS[1]) | unreadable).fill_null(False),
         bad_value=bad_value,
         **{name: table[name] for name in keep},
     )
@@ -121,7 +122,7 @@ def _value(backend: BaseBackend, raw: RawLog, clean: bool) -> tuple[ir.Value, ir
             raise LogError(f"{raw.name}, column `{raw.columns.value}`: expected numbers, found {column.type()}")
         value = column.cast("float64")
         if column.type().is_integer() or column.type().is_boolean():
-            return value, value.abs() > MOST_VALUE
+            return value, (value.abs() > MOST_VALUE).fill_null(False)
         value = ibis.ifelse(value.isnan() | value.isinf(), None, value)
         return value, (value.abs() > MOST_VALUE).fill_null(False)
     if engine.dialect(backend).typed:
@@ -146,11 +147,10 @@ def _time(
     type_ = column.type()
     none = ibis.null(dt.Timestamp(timezone="UTC"))
 
-    naive = NAIVE if log.naive_time == "local" else ZONED
     if type_.is_timestamp() and type_.timezone is not None:
         return micros(column), ZONED, column.cast(dt.Timestamp(timezone="UTC"))
     if type_.is_timestamp():
-        return micros(column), naive, none
+        return micros(column), NAIVE, none
     if type_.is_date():
         return micros(column.cast(dt.Timestamp())), DATE, none
     if not type_.is_string() or engine.dialect(backend).typed:
@@ -162,7 +162,7 @@ def _time(
     read = ibis.ifelse(
         zoned, micros(column.try_cast(dt.Timestamp(timezone="UTC"))), micros(column.try_cast(dt.Timestamp()))
     )
-    form = ibis.cases((column.re_search(_DATE_ONLY), DATE), (zoned, ZONED), else_=naive).cast("int8")
+    form = ibis.cases((column.re_search(_DATE_ONLY), DATE), (zoned, ZONED), else_=NAIVE).cast("int8")
     return read, form, none
 
 
@@ -171,6 +171,20 @@ def names(drafted: Sequence[Draft]) -> list[str | None]:
     found = [d.rows.select("event_name").distinct() for d in drafted]
     together = ibis.union(*found, distinct=True) if len(found) > 1 else found[0]
     return together.to_pyarrow()["event_name"].to_pylist()
+
+
+def refuse_fractions(drafted: Sequence[Draft], name: str) -> None:
+    """Raise LogError where ids are numbers with decimals, or too large for a float to tell them apart."""
+    for one in drafted:
+        for role in _IDS:
+            column = one.rows[role]
+            if column.type().is_floating():
+                bad = ((column != column.floor()) | (column.abs() >= 2**53)).fill_null(False)
+                if one.rows.agg(n=bad.sum()).to_pyarrow()["n"][0].as_py():
+                    raise LogError(
+                        f"{name}: the {role.removesuffix('_id')} ids are decimal numbers, not all of them whole and "
+                        "below 2^53; store them as integers or texts"
+                    )
 
 
 def survey(drafted: Sequence[Draft]) -> Survey:
@@ -199,7 +213,7 @@ def survey(drafted: Sequence[Draft]) -> Survey:
     counted = {name: v if name in ("first_us", "last_us") else int(v or 0) for name, v in found.items()}
     clean = [] if counted["null_value"] or counted["bad_value"] else ["value"]
     # texts may have blanks around them, which are only taken off by looking at each
-    clean += ["user"] if not any(rows[c].type().is_string() for c in _IDS) else []
+    clean += ["user"] if all(d.rows[c].type().is_integer() for d in drafted for c in _IDS) else []
     ids = "int64" if number and all(w is not False for w in whole) else "string"
     return Survey(ids=ids, clean=clean, **counted)
 
@@ -215,7 +229,7 @@ def users(drafted: Sequence[Draft]) -> tuple[int, int]:
 
 def _keyed(rows: ir.Table) -> ir.BooleanValue:
     present = rows.user_id.notnull() & rows.actor_id.notnull() & rows.micros.notnull() & rows.event_name.notnull()
-    return present & ~rows.bad_value
+    return present & ~rows.bad_value & ~rows.bad_time
 
 
 _IDS = ("user_id", "actor_id")
@@ -231,7 +245,7 @@ def _id_tests(rows: ir.Table) -> dict[str, ir.BooleanScalar]:
     for name in _IDS:
         column = rows[name]
         if column.type().is_string():
-            plain = column.re_search(r"^(0|-?[1-9][0-9]{0,17})$")
+            plain = column.re_search(PLAIN_NUMBER)
         elif column.type().is_floating():
             plain = (column == column.round()).fill_null(False) & (column.abs() < 2**53)
         else:
@@ -247,9 +261,14 @@ def union(tables: Sequence[ir.Table]) -> ir.Table:
     for name in _IDS:
         types = {str(t[name].type()) for t in tables}
         if len(types) > 1:
-            common = "string" if "string" in types else "int64" if "float64" not in types else "float64"
-            tables = [t.mutate(**{name: t[name].cast(common)}) for t in tables]
+            common = "string" if "string" in types else "int64"
+            tables = [t.mutate(**{name: _whole(t[name]).cast(common)}) for t in tables]
     return ibis.union(*tables)
+
+
+def _whole(column: ir.Value) -> ir.Value:
+    """Floats that were found to be whole → integers, so that as texts they are written like those."""
+    return column.cast("int64") if column.type().is_floating() else column
 
 
 def span(found: Survey) -> tuple[datetime, datetime]:
@@ -261,12 +280,14 @@ def span(found: Survey) -> tuple[datetime, datetime]:
 def events(backend: BaseBackend, drafted: Sequence[Draft], found: Survey, log: Log) -> ir.Table:
     """Drafts → the columns of EVENT_LOG; rows without a key, or with a time or value that cannot be read, left out."""
     zone = clock(log.zone, *span(found))
-    result = [_events(backend, one, found, zone) for one in drafted]
+    as_zoned = (ZONED,) if log.naive_time == "local" else (ZONED, NAIVE)
+    result = [_events(backend, one, found, zone, as_zoned) for one in drafted]
     together = ibis.union(*result) if len(result) > 1 else result[0]
     return together.distinct() if log.drop_duplicates else together
 
 
-def _events(backend: BaseBackend, drafted: Draft, found: Survey, zone: Clock) -> ir.Table:
+def _events(backend: BaseBackend, drafted: Draft, found: Survey, zone: Clock, as_zoned: tuple[int, ...]) -> ir.Table:
+    """as_zoned: the forms of times that are instants in UTC; others are wall-clock times."""
     rows = drafted.rows
     if found.keyed < found.rows:
         rows = rows.filter(_keyed(rows))
@@ -274,17 +295,17 @@ def _events(backend: BaseBackend, drafted: Draft, found: Survey, zone: Clock) ->
     has_instant = drafted.instant and not found.only_days
     if found.only_days:  # calendar days, whatever zone they came with: never shifted
         local, utc = rows.micros, zone.utc(rows.micros)
-    elif drafted.form == ZONED:
+    elif drafted.form in as_zoned:
         local, utc = zone.local(rows.micros), rows.micros
     elif drafted.form is not None:
         local, utc = rows.micros, zone.utc(rows.micros)
     else:
-        zoned = rows.form == ZONED
+        zoned = rows.form.isin(as_zoned)
         local = ibis.ifelse(zoned, zone.local(rows.micros), rows.micros)
         utc = ibis.ifelse(zoned, rows.micros, zone.utc(rows.micros))
     return rows.select(
-        user_id=rows.user_id.cast(found.ids),
-        actor_id=rows.actor_id.cast(found.ids),
+        user_id=_whole(rows.user_id).cast(found.ids),
+        actor_id=_whole(rows.actor_id).cast(found.ids),
         event_time=rows.instant if has_instant else engines.instant(utc),
         day=engines.date(engine.day_number(local)),
         hour=engine.hour(local),
@@ -292,6 +313,14 @@ def _events(backend: BaseBackend, drafted: Draft, found: Survey, zone: Clock) ->
         value=rows.value if "value" in found.clean else rows.value.coalesce(1.0),
         object="object",
     )
+
+
+def _id(backend: BaseBackend, column: ir.Value) -> ir.Value:
+    """An id as it is to be compared: blanks and NaN are none; the rest of a column of floats or decimals is whole."""
+    if column.type().is_floating() or column.type().is_decimal():
+        number = column.cast("float64")
+        return ibis.ifelse(number.isnan(), None, number)
+    return _blank_to_null(backend, column)
 
 
 def _blank_to_null(backend: BaseBackend, value: ir.Value) -> ir.Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING
 
 import ibis
@@ -11,13 +11,14 @@ import pandas as pd
 import pyarrow as pa
 
 from tschurn.errors import LogError
-from tschurn.events import engine, sources
+from tschurn.events import engine, event_log, sources
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
 
 MOST_LITERALS = 50_000
+_MOST_NUMBER = 1e30  # of a fact: models see it as a 32-bit float
 
 
 def table(backend: BaseBackend, listed: pa.Table) -> ir.Table:
@@ -33,12 +34,20 @@ def table(backend: BaseBackend, listed: pa.Table) -> ir.Table:
 def ids(backend: BaseBackend, events: ir.Table, path: str, key: str) -> ir.Table:
     """A file with ids in its first column (CSV or Parquet) → user_id, as the log has it, in the log's engine."""
     frame = _read(path, key)
+    if re.search(event_log.PLAIN_NUMBER, frame.column_names[0]):
+        raise LogError(
+            f"{path}: its first line is {frame.column_names[0]!r}, an id; expected a header such as `id` "
+            f"(key `log.{key}`)"
+        )
     own = engine.local(1)
     try:
         column = ibis.memtable(frame)[frame.column_names[0]]
+        type_ = events.user_id.type()
         if column.type().is_string():
             column = column.strip().nullif("")
-        as_logged = column.try_cast(events.user_id.type())
+            if type_.is_integer():  # "007" is no id of a log that has 7
+                column = ibis.ifelse(column.re_search(event_log.PLAIN_NUMBER), column, None)
+        as_logged = column.try_cast(type_)
         found = own.to_pyarrow(as_logged.name("user_id").as_table().filter(lambda t: t.user_id.notnull()).distinct())
     finally:
         engine.close(own)
@@ -65,38 +74,42 @@ def facts(local: BaseBackend, acts: ir.Table, path: str | None) -> pd.DataFrame:
         raise LogError(f"{path}: expected a column of ids and at least one fact beside it (key `log.facts`)")
     known = local.to_pyarrow(acts.select("user_id").distinct())["user_id"].to_pandas()
     wide = frame.to_pandas(types_mapper=None)
-    key = wide[name].astype("str").str.strip()
-    if key.duplicated().any():
-        raise LogError(
-            f"{path}: the user {key[key.duplicated()].iloc[0]!r} is there more than once; give one row for each"
-        )
+    key = _as_text(wide[name])
+    if key.dropna().duplicated().any():
+        twice = key[key.duplicated() & key.notna()].iloc[0]
+        raise LogError(f"{path}: the user {twice!r} is there more than once; give one row for each")
     by_text = pd.Series(known.to_numpy(), index=known.astype("str"))
-    wide = wide.assign(user_id=key.map(by_text)).dropna(subset="user_id")
+    users = key.map(by_text)
+    wide, users = wide[users.notna()], users[users.notna()].astype(known.dtype)
     if wide.empty:
         raise LogError(f"{path}: none of the ids in its first column `{name}` is a user of the log (key `log.facts`)")
-    wide["user_id"] = wide["user_id"].astype(known.dtype)
-    return pd.concat([_fact(wide, fact) for fact in others], ignore_index=True)
+    return pd.concat([_fact(wide[fact], users, fact) for fact in others], ignore_index=True)
 
 
-def _fact(wide: pd.DataFrame, fact: str) -> pd.DataFrame:
-    """One column of facts → FACTS: numbers where every value is one, else texts."""
-    values = wide[fact]
+def _as_text(ids: pd.Series) -> pd.Series:
+    """Ids as texts; whole floats, which is how integers with gaps come, without their point."""
+    whole = pd.api.types.is_float_dtype(ids) and (ids.dropna() % 1 == 0).all()
+    return (ids.astype("Int64") if whole else ids).dropna().astype("str").str.strip().reindex(ids.index)
+
+
+def _fact(values: pd.Series, users: pd.Series, fact: str) -> pd.DataFrame:
+    """One column of facts → FACTS: numbers where every value is one, else texts. What is not finite is not known."""
     given = values.notna() & values.astype("str").str.strip().ne("")
     number = pd.to_numeric(values.where(given), errors="coerce").astype("float64")
     numeric = bool(number[given].notna().all())
+    known = given & (number.abs() < _MOST_NUMBER) if numeric else given
     text = values.astype("str").str.strip()
     rows = pd.DataFrame(
-        {"user_id": wide["user_id"], "fact": fact, "number": number if numeric else None,
-         "text": None if numeric else text}
-    )  # fmt: skip
-    return rows[given]
+        {"user_id": users, "fact": fact, "number": number if numeric else None, "text": None if numeric else text}
+    )
+    return rows[known]
 
 
 def _read(path: str, key: str) -> pa.Table:
-    file = Path(path)
-    if not file.is_file():
-        raise LogError(f"{path}: no such file (key `log.{key}`)")
-    where = sources.place(path)
+    try:
+        where = sources.place(path)
+    except LogError as error:
+        raise LogError(f"{error} (key `log.{key}`)") from None
     backend = engine.local(1)
     try:
         with engine.reading(path):

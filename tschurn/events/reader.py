@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from tschurn.blocks import within
-from tschurn.config import Experiment, Log
+from tschurn.config import POSTGRES, Experiment, Log
 from tschurn.contracts import ACTS, EVENT_LOG, USERS, Progress
 from tschurn.errors import LogError
 from tschurn.events import acts, engine, event_log, lists, quality, refused, sources
@@ -34,7 +34,7 @@ def connect(experiment: Experiment) -> BaseBackend:
     log, run = experiment.log, experiment.run
     if log.engine == "spark":
         return engine.spark(log.master, run.threads)
-    if log.path and log.path.startswith(engine.POSTGRES):
+    if log.path and log.path.startswith(POSTGRES):
         return engine.postgres(sources.place(log.path).path)
     return engine.local(run.threads, run.memory_mib)
 
@@ -92,7 +92,7 @@ def kept(backend: BaseBackend, events: ir.Table, log: Log, folder: Path) -> ir.T
 
 def state(experiment: Experiment) -> list[dict[str, Any]]:
     """→ path, rows and newest time of each log in a database server; nothing for files."""
-    if not (experiment.log.path or "").startswith(engine.POSTGRES):
+    if not (experiment.log.path or "").startswith(POSTGRES):
         return []
     backend = connect(experiment)
     try:
@@ -138,6 +138,7 @@ class _Reader:
         names = event_log.names(self._drafts(["event"]))
         acts.refuse_too_many_names(self.name, len(names), self.log.columns.event)
         plain = ["event"] if all(n and n == n.strip() for n in names) else []
+        event_log.refuse_fractions(self._drafts(plain), self.name)
         found = event_log.survey(self._drafts(plain))
         broken = len(engine.broken_lines(self.backend))
         if broken >= engine.MOST_BROKEN:

@@ -9,12 +9,12 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import ibis
 import ibis.expr.types as ir
 
-from tschurn.config import Columns, Log
+from tschurn.config import POSTGRES, Columns, Log
 from tschurn.errors import LogError, did_you_mean
 from tschurn.events import datasets, engine
 
@@ -37,7 +37,7 @@ class Place:
     @property
     def kind(self) -> str:
         """'csv', 'parquet', 'duckdb' or 'postgres'."""
-        if self.path.startswith(engine.POSTGRES):
+        if self.path.startswith(POSTGRES):
             return "postgres"
         return _kind(self.files[0]) or "csv"
 
@@ -67,11 +67,11 @@ def places(log: Log) -> list[Place]:
 
 def place(path: str) -> Place:
     """A path, glob or database URL → Place. Raises LogError when there is nothing there."""
-    if path.startswith(engine.POSTGRES):
+    if path.startswith(POSTGRES):
         url, _, query = path.partition("?")
         options = dict(parse_qsl(query, keep_blank_values=True))
         table = options.pop("table", None)
-        return Place(f"{url}?{urlencode(options)}" if options else url, table=table)
+        return Place(f"{url}?{urlencode(options, quote_via=quote)}" if options else url, table=table)
     plain, _, table = path.partition("?table=")
     return Place(plain, _files(Path(plain)), table or None)
 
@@ -146,20 +146,56 @@ def open_logs(backend: BaseBackend, log: Log) -> list[RawLog]:
     if log.dataset:
         table = datasets.table(backend, log.dataset)
         return [RawLog(main, table, Columns(), frozenset(("actor", "value")))]
-    logs = [_raw_log(main, open_place(backend, main, log.bad_rows == "refuse"), log.columns)]
+    logs = _raw_logs(backend, main, log, log.columns)
     for where, part, key in zip(others, (p for p in (log.received, log.stickers) if p), _part_keys(log), strict=True):
-        if where.kind != main.kind and "postgres" in (where.kind, main.kind):
-            raise LogError(f"{where.path}: lies in another place than {main.path}; one engine must reach all logs")
-        raw = _raw_log(
-            where, open_place(backend, where, log.bad_rows == "refuse"), part.columns, part.event, f"log.{key}.columns"
-        )
-        if "actor" not in raw.has:
+        if where.path != main.path and "postgres" in (where.kind, main.kind):
+            raise LogError(f"{where.path}: lies in another place than {main.path}; one database must hold all logs")
+        parts = _raw_logs(backend, where, log, part.columns, part.event, f"log.{key}.columns")
+        if "actor" not in parts[0].has:
             raise LogError(
                 f"{where.path}: no column `{part.columns.actor}`; the log of `log.{key}` must say who did it: "
                 f"name the column under [log.{key}] columns = {{ actor = ... }}"
             )
-        logs.append(raw)
+        logs += parts
     return logs
+
+
+def _raw_logs(
+    backend: BaseBackend, where: Place, log: Log, columns: Columns, event: str | None = None,
+    section: str = "log.columns",
+) -> list[RawLog]:  # fmt: skip
+    """The log in one place; Parquet files whose times or ids differ in kind apart, since engines make them alike."""
+    groups: dict[tuple[str, ...], list[Path]] = {}
+    if where.kind == "parquet" and len(where.files) > 1:
+        for file in where.files:
+            groups.setdefault(_kinds(file, columns), []).append(file)
+    places = [Place(where.path, files) for files in groups.values()] if len(groups) > 1 else [where]
+    tables = [open_place(backend, place, log.bad_rows == "refuse") for place in places]
+    every = {name: type_ for table in tables for name, type_ in table.schema().items()}
+    tables = [
+        table.mutate(**{n: ibis.null(t) for n, t in every.items() if n not in table.columns})
+        if len(tables) > 1
+        else table
+        for table in tables
+    ]
+    return [_raw_log(p, t, columns, event, section) for p, t in zip(places, tables, strict=True)]
+
+
+def _kinds(file: Path, columns: Columns) -> tuple[str, ...]:
+    """What a Parquet file's times and ids are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LogError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}") from None
+    types = [schema.field(n).type if n in schema.names else None for n in (columns.user, columns.actor, columns.time)]
+    return tuple(
+        f"timestamp {type_.tz is None}" if type_ is not None and pa.types.is_timestamp(type_)
+        else "number" if type_ is not None and pa.types.is_integer(type_) else str(type_)
+        for type_ in types
+    )  # fmt: skip
 
 
 def _part_keys(log: Log) -> list[str]:
@@ -175,7 +211,8 @@ def _raw_log(
     roles = ["user", "time", *([] if event else ["event"]), *OPTIONAL]
     for role in roles:
         name = getattr(columns, role)
-        if name not in present and (role not in OPTIONAL or role in given):
+        alike = [p for p in present if p.lower() == name.lower()]
+        if name not in present and (role not in OPTIONAL or role in given or alike):
             raise LogError(
                 f"{where.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}; "
                 f"name it under [{section}] {role} = ...{did_you_mean(name, present)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -24,6 +24,15 @@ from tschurn.features.panel import DailyBlocks, PanelFile, people_events, user_b
 
 MOST_CELLS = 20_000_000_000  # of a panel: more is a mistake in the log's first or last day
 _STEPS = 6
+_DENSE_CELLS = 4_000_000  # users times days for which supporters are held at a time
+
+
+@dataclass(frozen=True)
+class Supporting:
+    """Supporters of some users: what sums over days, and what holds at a day, [users × days × columns] each."""
+
+    daily: np.ndarray
+    levels: np.ndarray
 
 
 class Builder:
@@ -65,10 +74,10 @@ class Builder:
     def _daily_tables(self) -> None:
         """ACTS → VOCABULARY, the panel's features, and USER_DAYS but for the people."""
         shape, sticker = self.experiment.windows, self.experiment.targets.sticker
-        known = splits.training_days(self.days, shape, self.experiment.split)
+        self.training_days = splits.training_days(self.days, shape, self.experiment.split)
         self._progress(1, "daily table")
         self.words = d.vocabulary(
-            self.acts, self.first + pd.Timedelta(days=known - 1), self.experiment.features.max_events,
+            self.acts, self.first + pd.Timedelta(days=self.training_days - 1), self.experiment.features.max_events,
             {(sticker.side, e) for e in sticker.events} if sticker else set(),
         )  # fmt: skip
         self.user_days = d.user_days(self.acts, self.experiment.targets).to_pyarrow().to_pandas(date_as_object=False)
@@ -91,14 +100,21 @@ class Builder:
             self.user_days["actors"] = 0
             return
         cut = blocks.cut(days["day"].tolist(), days["rows"].tolist())
-        people = d.actors(self.event_log, cut, names)
-        day = pc.cast(pc.cast(people["day"], pa.date32()), pa.int32()).to_numpy()
-        at = pd.MultiIndex.from_arrays([self.user_days["user_id"], _days_since_1970(self.user_days["day"])])
-        rows = at.get_indexer(pd.MultiIndex.from_arrays([people["user_id"].to_pandas(), day]))
-        for name in people.column_names[2:]:
-            counts = np.zeros(len(self.user_days), dtype=np.int64)
-            counts[rows] = people[name].to_numpy()
-            self.user_days[name] = counts
+        columns = ["actors", *(f"actors_{k}" for k in range(len(names or [])))]
+        counts = np.zeros((len(columns), len(self.user_days)), dtype=np.int32)
+        keys = self._keys(self.user_days["user_id"], _days_since_1970(self.user_days["day"]))
+        for people in d.actors(self.event_log, cut, names):
+            day = pc.cast(pc.cast(people["day"], pa.date32()), pa.int32()).to_numpy()
+            found = self._keys(people["user_id"].to_pandas(), day)
+            rows = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
+            known = keys[rows] == found  # what came to the log after it was grouped belongs to no day of ours
+            for k, name in enumerate(columns):
+                counts[k, rows[known]] = people[name].to_numpy()[known]
+        self.user_days = self.user_days.assign(**dict(zip(columns, counts, strict=True)))
+
+    def _keys(self, user_id: pd.Series, day: np.ndarray) -> np.ndarray:
+        """One integer for each user and day, in the order of USER_DAYS; less than 0 for users who are not there."""
+        return self.users.get_indexer(user_id) * (1 << 32) + day
 
     def _outages(self) -> list[int]:
         """Days on which the whole platform's log fails, where windows must not touch them."""
@@ -114,7 +130,7 @@ class Builder:
         daily_supporters = supporters.daily_columns(self.settings)
         self.panel_features = pd.concat([own_features, daily_supporters], ignore_index=True)
         shape = (len(self.users), self.days, len(self.panel_features))
-        fact_rows, fact_values = self._facts(found)
+        fact_rows, fact_values = self._facts(acts)
         history_rows = pd.DataFrame()
         if self.has_history:
             history_rows = pd.concat(
@@ -142,7 +158,7 @@ class Builder:
         return history
 
     def _history(
-        self, panel: np.ndarray, acts: labels.Activity, dense: supporters.Supporters | None, user: np.ndarray,
+        self, panel: np.ndarray, acts: labels.Activity, dense: Supporting | None, user: np.ndarray,
         anchor: np.ndarray,
     ) -> np.ndarray:  # fmt: skip
         """→ [windows of the block × history features but for facts]."""
@@ -155,33 +171,41 @@ class Builder:
             result[here] = values[user[here]]
         return result if dense is None else np.concatenate([result, dense.levels[user, anchor]], axis=1)
 
-    def _with_supporters(self, user_slices: list[slice]):
-        """Blocks of users, each with its supporters; as few passes over the log as its size allows."""
+    def _with_supporters(self, panels: list[slice]) -> Iterator[tuple[slice, Supporting | None]]:
+        """Blocks of the panel, each with its supporters; as few passes over the log as rows and memory allow."""
         if not self.settings.counts:
-            yield from ((block, None) for block in user_slices)
+            yield from ((block, None) for block in panels)
             return
-        passes = max(1, -(-self.rows // blocks.BLOCK_ROWS))
+        cells = len(self.users) * self.days
+        passes = max(1, -(-self.rows // blocks.BLOCK_ROWS), -(-cells // _DENSE_CELLS))
         size = -(-len(self.users) // passes)
-        path = self.folder / f"{SUPPORTERS.name}.parquet"
         writer = None
-        for block in user_slices:
-            for start in range(block.start, block.stop, size):
-                part = slice(start, min(start + size, block.stop))
-                ids = self.users[part]
-                log = self.event_log
-                if passes > 1 or len(user_slices) > 1:
-                    log = log.semi_join(ibis.memtable(pd.DataFrame({"user_id": ids})), "user_id")
-                dense = supporters.compute(log, self.settings, ids, self.first.date(), self.days)
-                table = SUPPORTERS.check(dense.frame())
-                writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-                writer.write_table(table)
-                yield part, dense
+        for start in range(0, len(self.users), size):
+            part = slice(start, min(start + size, len(self.users)))
+            dense = supporters.compute(
+                self._log_of(part), self.settings, self.users[part], self.first.date(), self.days
+            )
+            table = SUPPORTERS.check(dense.frame())
+            path = self.folder / f"{SUPPORTERS.name}.parquet"
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+            daily, levels = dense.daily, dense.levels
+            for block in user_blocks(part.stop - start, self.days, len(self.panel_features)):
+                yield slice(start + block.start, start + block.stop), Supporting(daily[block], levels[block])
         if writer:
             writer.close()
 
-    def _facts(self, found: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        learned = np.zeros(len(self.users), dtype=bool)
-        learned[found.loc[found["split"] == "train", "user"].unique()] = True
+    def _log_of(self, users: slice) -> ir.Table:
+        """EVENT_LOG of some of the users, in a way that needs no table of ours in the log's database."""
+        if users == slice(0, len(self.users)):
+            return self.event_log
+        ids, user = self.users[users], self.event_log.user_id
+        if user.type().is_integer():
+            return self.event_log.filter(user >= int(ids[0]), user <= int(ids[-1]))
+        return self.event_log.filter(user.isin(ids.tolist()))
+
+    def _facts(self, acts: labels.Activity) -> tuple[pd.DataFrame, np.ndarray]:
+        learned = acts.active[:, : self.training_days].any(axis=1)
         return facts.encode(self.known["facts"], self.users, learned)
 
     def _progress(self, step: float, note: str) -> None:

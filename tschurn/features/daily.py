@@ -5,7 +5,7 @@ Which events get a feature of their own is learned on the training days; the res
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import ibis
 import ibis.expr.types as ir
@@ -52,7 +52,7 @@ def user_days(acts: ir.Table, targets: Targets) -> ir.Table:
         sticker = (acts.side == targets.sticker.side) & acts.event_name.isin(targets.sticker.events)
     else:
         sticker = own & ibis.literal(False)  # a column, all false
-    millionths = (acts.value * 1e6).round().cast("int64")
+    exact = acts.value.cast("decimal(38, 6)")  # whose sum does not depend on the order of the rows
     return (
         acts.group_by("user_id", "day")
         .agg(
@@ -60,7 +60,7 @@ def user_days(acts: ir.Table, targets: Targets) -> ir.Table:
             own=ibis.ifelse(own, acts.n, 0).sum(),
             received=ibis.ifelse(own, 0, acts.n).sum(),
             stickers=ibis.ifelse(sticker, acts.n, 0).sum(),
-            sticker_value=ibis.ifelse(sticker, millionths, 0).sum().cast("float64") / 1e6,
+            sticker_value=ibis.ifelse(sticker, exact, 0).sum().cast("float64"),
             first_hour=acts.first_hour.min(where=own),
             last_hour=acts.last_hour.max(where=own),
         )
@@ -68,14 +68,13 @@ def user_days(acts: ir.Table, targets: Targets) -> ir.Table:
     )
 
 
-def actors(event_log: ir.Table, blocks: Iterable[Days], names: list[str] | None = None) -> pa.Table:
-    """EVENT_LOG → user_id, day, actors: how many different people acted towards the user that day.
+def actors(event_log: ir.Table, blocks: Iterable[Days], names: list[str] | None = None) -> Iterator[pa.Table]:
+    """EVENT_LOG → user_id, day, actors: how many different people acted towards the user that day; a table a block.
 
     names: received events (the last one stands for all others) for which people are counted as well, in columns
     actors_0, actors_1, ... Each person's events of a day become the bits of an integer first, so that the log is
     grouped once for all of them. Done in the engine, block by block of days.
     """
-    tables = []
     for first, last in blocks:
         part = within(event_log, first, last)
         part = part.filter(part.user_id != part.actor_id)
@@ -86,8 +85,7 @@ def actors(event_log: ir.Table, blocks: Iterable[Days], names: list[str] | None 
             f"actors_{k}": ((met[f"mask_{k // _WORD_BITS}"] >> (k % _WORD_BITS)) & 1).sum()
             for k in range(len(names or []))
         }
-        tables.append(met.group_by("user_id", "day").agg(actors=met.count(), **counts).to_pyarrow())
-    return pa.concat_tables(tables)
+        yield met.group_by("user_id", "day").agg(actors=met.count(), **counts).to_pyarrow()
 
 
 @ibis.udf.agg.builtin(name="bit_or")
@@ -120,9 +118,10 @@ def daily_features(words: pd.DataFrame, people: str) -> pd.DataFrame:
     """
     rows = []
     for side, part in words.groupby("side", sort=True):
-        known = part[~part["folded"]].sort_values("event_name")
+        rare = part["folded"] | (part["event_name"] == OTHER)
+        known = part[~rare].sort_values("event_name")
         has_value = dict(zip(known["event_name"], known["has_value"], strict=True))
-        has_value |= {OTHER: True} if part["folded"].any() else {}
+        has_value |= {OTHER: True} if rare.any() else {}
         rows += [_feature(side, name, "count") for name in has_value]
         rows += [_feature(side, name, "value") for name, has in has_value.items() if has]
         if side == "received":

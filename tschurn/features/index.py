@@ -78,9 +78,15 @@ def refuse_poor_churn(index: pd.DataFrame, acts: Activity, experiment: Experimen
                 if len(found)
                 else "no window"
             )
+            keys = {
+                "min_history_days": experiment.windows.min_history_days,
+                "skip_outages": experiment.windows.skip_outages,
+            }
+            asked = " and ".join(f"`{key}`" for key, value in keys.items() if value)
             raise TooShortError(
                 f"the churn target has one class only in {split} ({what}): nothing can be learned or measured; "
                 "give a longer log or more users, other [windows] outcome_days, or other [targets.churn] events"
+                + (f"; {asked} of [windows] leave windows out" if asked else "")
             )
 
 

@@ -34,7 +34,7 @@ def refit_and_score(
     rows = np.flatnonzero(anchors == anchors.max())
     before = trained.log_odds[trained.used].to_numpy()
     model: Any = trained.models[trained.used]
-    model.fit(windows, *blocks.pair(blocks.closed))
+    model.fit(windows, *blocks.pair(blocks.learnable))
     calibration = fit_calibration(before[blocks.test], blocks.y[blocks.test])
     log_odds = model.log_odds(windows, rows)
     (folder / "refit").mkdir()

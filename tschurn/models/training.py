@@ -33,6 +33,7 @@ class Blocks:
     calibration: np.ndarray
     test: np.ndarray
     closed: np.ndarray
+    learnable: np.ndarray  # closed, and not excluded
     y: np.ndarray
 
     @classmethod
@@ -41,7 +42,8 @@ class Blocks:
         index = windows.index
         places = {s: np.flatnonzero(index["split"] == s) for s in ("train", "validation", "calibration", "test")}
         y = index[LABELS[target]].fillna(0).to_numpy(np.float64)
-        return cls(**places, closed=np.flatnonzero(index["closed"]), y=y)
+        learnable = np.flatnonzero(index["closed"] & (index["split"] != "excluded"))
+        return cls(**places, closed=np.flatnonzero(index["closed"]), learnable=learnable, y=y)
 
     def pair(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions → (positions, labels)."""
