@@ -76,14 +76,14 @@ def tschurn_windows(task: Task, path: Path, folder: Path) -> peers.Windows:
         with reader._Reader(experiment, folder, _silent) as reading, engine.reading(str(path)):
             reading.survey()
             reading.group()
-            acts = reading.local.read_parquet(folder / reader.ACTS_FILE)
+            acts = reading.local.read_parquet(folder / reader.DAILY_FILE)
             summary = acts.agg(first_day=acts.day.min(), last_day=acts.day.max(), rows=acts.n.sum()).execute()
             by_day = acts.group_by("day").agg(rows=acts.n.sum()).order_by("day").execute()
         summary["days"] = (summary["last_day"][0] - summary["first_day"][0]).days + 1
         facts = {"user_id": np.array([], np.int64), "fact": [], "number": np.array([]), "text": []}
         known = {"log_summary": summary.assign(only_days=False), "platform_days": by_day.assign(flag=None),
                  "facts": pd.DataFrame(facts)}  # fmt: skip
-    with events.open_log(experiment, folder) as event_log, events.open_acts(experiment, folder) as acts:
+    with events.open_log(experiment, folder) as event_log, events.open_daily(experiment, folder) as acts:
         tables, history = features.build_windows(event_log, acts, known, experiment, folder, _silent)
     panel = np.load(folder / "panel.npy", mmap_mode="r")
     index = tables["windows"]

@@ -136,9 +136,9 @@ EVENT_LOG = Table(
         "object": "string?",
     },
 )
-ACTS = Table(
-    "acts",
-    "The log, once grouped: what happened to a user on a day under each name, by side ('own', 'received'). "
+DAILY = Table(
+    "daily",
+    "The log, grouped once: what happened to a user on a day under each name, by side ('own', 'received'). "
     "value: exact sum to six decimals; valued: rows whose value is not 1; first_hour, last_hour: of the "
     "experiment's time zone.",
     ("user_id", "day", "side", "event_name"),
@@ -330,7 +330,7 @@ SUPPORTERS = Table(
 )
 VOCABULARY = Table(
     "vocabulary",
-    "The events of ACTS: which have daily features of their own, learned on the training days, and which are "
+    "The events of DAILY: which have daily features of their own, learned on the training days, and which are "
     "folded into 'other'. rows: on the training days; has_value: whether the values say more than the count.",
     ("side", "event_name"),
     {"side": "string", "event_name": "string", "rows": "int64", "has_value": "bool", "folded": "bool"},

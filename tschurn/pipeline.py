@@ -101,7 +101,7 @@ class _Stages:
         self._stage("simulation", [f"simulator/{module}" for module in simulator.MAKE], [], inputs, compute)
 
     def log(self, files: list[dict[str, Any]]) -> None:
-        """Raw log → ACTS, and what the log is worth; `files` are fingerprints of what it is read from."""
+        """Raw log → DAILY, and what the log is worth; `files` are fingerprints of what it is read from."""
         from tschurn import events
 
         self.files = files
@@ -152,7 +152,7 @@ class _Stages:
 
         def compute(out: StageFolder) -> None:
             known = {table.name: self._read("log", table) for table in (c.LOG_SUMMARY, c.PLATFORM_DAYS, c.FACTS)}
-            with self._event_log() as event_log, events.open_acts(self.experiment, self.done["log"].path) as acts:
+            with self._event_log() as event_log, events.open_daily(self.experiment, self.done["log"].path) as acts:
                 tables, history = features.build_windows(
                     event_log, acts, known, self.experiment, out.path, self.progress
                 )

@@ -14,7 +14,7 @@ from synthetic import make_log
 
 from tschurn import config, events, features
 from tschurn.config import Experiment
-from tschurn.contracts import ACTS, EVENT_LOG, EVENT_NAMES, FILTERS, LOG_SUMMARY, PLATFORM_DAYS, QUALITY, silent
+from tschurn.contracts import DAILY, EVENT_LOG, EVENT_NAMES, FILTERS, LOG_SUMMARY, PLATFORM_DAYS, QUALITY, silent
 
 # The words that come first are those that an engine once took for something else: letters lost at the ends,
 # control characters, what SQL, HTML, formulas and paths are made of.
@@ -86,8 +86,8 @@ def everything(where: Experiment, folder: Path) -> dict[str, pd.DataFrame]:
     folder.mkdir()
     tables = events.read_log(where, folder)
     found = {t.name: t.check(tables[t.name]).to_pandas() for t in TABLES}
-    with events.open_acts(where, folder) as acts:
-        found["acts"] = ACTS.check(acts.to_pyarrow().to_pandas()).to_pandas()
+    with events.open_daily(where, folder) as acts:
+        found["acts"] = DAILY.check(acts.to_pyarrow().to_pandas()).to_pandas()
     with events.open_log(where, folder) as log:
         found["event_log"] = EVENT_LOG.check(log.to_pyarrow().to_pandas()).to_pandas()
     columns = list(EVENT_LOG.columns)
@@ -118,7 +118,7 @@ def windows(where: Experiment, folder: Path) -> tuple[dict[str, pd.DataFrame], n
     """All that the windows stage makes of a log: its tables by name, supporters too, the panel, and the history."""
     folder.mkdir()
     known = events.read_log(where, folder)
-    with events.open_log(where, folder) as log, events.open_acts(where, folder) as acts:
+    with events.open_log(where, folder) as log, events.open_daily(where, folder) as acts:
         tables, history = features.build_windows(log, acts, known, where, folder, silent)
     tables["supporters"] = pd.read_parquet(folder / "supporters.parquet")
     return tables, np.load(folder / "panel.npy"), history

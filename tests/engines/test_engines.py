@@ -10,7 +10,7 @@ import pytest
 from engines.logs import LOGS, Engine, everything, experiment, in_order, odd, parquet, plain, windows
 from synthetic import make_log
 
-from tschurn.contracts import ACTS
+from tschurn.contracts import DAILY
 from tschurn.events import reader, sources
 
 
@@ -50,7 +50,7 @@ def test_acts_are_those_of_pandas(engine: Engine, tmp_path: Path) -> None:
         .reset_index()
         .rename(columns={"event": "event_name"})
     )  # fmt: skip
-    pd.testing.assert_frame_equal(in_order(found["acts"]), in_order(expected[list(ACTS.columns)]), check_dtype=False)
+    pd.testing.assert_frame_equal(in_order(found["acts"]), in_order(expected[list(DAILY.columns)]), check_dtype=False)
 
 
 @pytest.mark.parametrize("people", ["day", "event"])

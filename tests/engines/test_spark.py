@@ -52,7 +52,7 @@ def test_no_raw_rows_reach_the_driver(spark_local: str, collected: list[int], tm
     log = pd.concat([plain()] * 20, ignore_index=True)
     file = parquet(log, tmp_path / "log.parquet")
     found = events.read_log(experiment({"path": str(file), "engine": "spark", "master": spark_local}), tmp_path)
-    acts = len(pd.read_parquet(tmp_path / "acts.parquet"))
+    acts = len(pd.read_parquet(tmp_path / "daily.parquet"))
     assert found["log_summary"]["rows"][0] > 0.9 * len(log)
     assert collected
     assert max(collected) <= acts < len(log) / 20

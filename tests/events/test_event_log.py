@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tschurn import config, events
 from tschurn.contracts import (
-    ACTS,
+    DAILY,
     EVENT_LOG,
     EVENT_NAMES,
     FACTS,
@@ -40,8 +40,8 @@ def read(path: object, out: Path, **log: object) -> tuple[pd.DataFrame, dict[str
     with events.open_log(experiment, folder) as event_log:
         frame = event_log.order_by(order).to_pyarrow().to_pandas()
     EVENT_LOG.check(frame)
-    with events.open_acts(experiment, folder) as acts:
-        ACTS.check(acts.to_pyarrow().to_pandas())
+    with events.open_daily(experiment, folder) as acts:
+        DAILY.check(acts.to_pyarrow().to_pandas())
     return frame, tables
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tschurn import blocks
 from tschurn.config import Log
-from tschurn.contracts import ACTS, EVENT_LOG, PLATFORM_DAYS, QUALITY, silent
+from tschurn.contracts import DAILY, EVENT_LOG, PLATFORM_DAYS, QUALITY, silent
 from tschurn.events import quality, quality_finding
 from tschurn.events.quality import Checks
 
@@ -53,7 +53,7 @@ def clean_log(seed: int = 0, days: int = DAYS, users: int = USERS, fans: int = 1
 
 
 def tables(frame: pd.DataFrame, zone: str = "UTC"):
-    """→ EVENT_LOG and ACTS as tables of an engine, made in pandas."""
+    """→ EVENT_LOG and DAILY as tables of an engine, made in pandas."""
     local = frame["event_time"].dt.tz_convert(zone)
     log = frame.assign(day=local.dt.date, hour=local.dt.hour.astype("int8"), object=pd.Series(dtype="string"))
     side = np.where(log["user_id"] == log["actor_id"], "own", "received")
@@ -68,7 +68,7 @@ def tables(frame: pd.DataFrame, zone: str = "UTC"):
     engine.raw_sql("SET TimeZone = 'UTC'")
     return (
         engine.create_table("log", log[list(EVENT_LOG.columns)]),
-        engine.create_table("acts", ACTS.check(acts)),
+        engine.create_table("acts", DAILY.check(acts)),
         log,
     )
 

@@ -111,7 +111,7 @@ def test_broken_parquet_is_named_among_good_files(tmp_path: Path) -> None:
     ],
 )
 def test_columns_of_the_wrong_kind(tmp_path: Path, change: dict, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tschurn.events.acts.MOST_NAMES", 1_000)
+    monkeypatch.setattr("tschurn.events.daily.MOST_NAMES", 1_000)
     with pytest.raises(LogError) as caught:
         read(write(tmp_path, "log.parquet", log_frame().assign(**change)), tmp_path)
     assert told in str(caught.value)
@@ -343,3 +343,10 @@ def test_a_column_in_another_case_is_not_overlooked(tmp_path: Path) -> None:
     file = write(tmp_path, "log.csv", HEADER.replace("value", "Value") + ROWS)
     with pytest.raises(LogError, match=r"no column `value`.*did you mean `Value`"):
         read(file, tmp_path)
+
+
+def test_events_that_are_named_but_do_not_occur_are_told(tmp_path: Path) -> None:
+    file = write(tmp_path, "log.csv", HEADER + ROWS + "1,9,2024-01-05 10:00:00,like,1\n")
+    _, tables = read(file, tmp_path, supporter_events=["like", "x"], post_events=["x"], reply_events=["answer"])
+    told = tables["quality"].query("check == 'absent_event'")["subject"]
+    assert list(told) == ["x (supporter_events)", "answer (reply_events)"]  # `x` is an own act only

@@ -53,7 +53,7 @@ def build(
     if late is not None:
         both = pd.concat([frame, late])
         both.assign(timestamp=both["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
-    with events.open_log(exp, folder) as event_log, events.open_acts(exp, folder) as acts:
+    with events.open_log(exp, folder) as event_log, events.open_daily(exp, folder) as acts:
         tables, history = features.build_windows(event_log, acts, known, exp, folder, silent)
     panel = np.load(folder / "panel.npy", mmap_mode="r")
     tables |= {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("supporters",)}

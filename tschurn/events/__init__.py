@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_log(experiment: Experiment, folder: Path, progress: Progress = silent) -> dict[str, pd.DataFrame]:
-    """Check the experiment's log and group it once; ACTS and what `open_log` needs are written into `folder`.
+    """Check the experiment's log and group it once; DAILY and what `open_log` needs are written into `folder`.
 
     → FILTERS, LOG_SUMMARY, EVENT_NAMES, REFUSED, PLATFORM_DAYS, QUALITY, FACTS by name. Raises LogError for
     whatever is wrong with the log.
@@ -38,11 +38,11 @@ def open_log(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
 
 
 @contextmanager
-def open_acts(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
-    """The folder that `read_log` filled → ACTS, an Ibis table of an in-process engine."""
+def open_daily(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
+    """The folder that `read_log` filled → DAILY, an Ibis table of an in-process engine."""
     from tschurn.events import reader
 
-    with reader.acts_of(experiment, folder) as table:
+    with reader.daily_of(experiment, folder) as table:
         yield table
 
 

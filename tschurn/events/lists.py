@@ -64,7 +64,7 @@ def without(backend: BaseBackend, events: ir.Table, path: str) -> ir.Table:
 
 
 def facts(local: BaseBackend, acts: ir.Table, path: str | None) -> pd.DataFrame:
-    """A file with a row per user (ids in its first column) → FACTS of the users in ACTS, a row for each known fact."""
+    """A file with a row per user (ids in its first column) → FACTS of the users in DAILY, a row for each known fact."""
     empty = pd.DataFrame({"user_id": [], "fact": [], "number": [], "text": []})
     if path is None:
         return empty.astype({"user_id": "int64", "fact": "str", "number": "float64", "text": "str"})

@@ -1,6 +1,6 @@
-"""EVENT_LOG, ACTS and what was counted on the way → QUALITY: what is wrong with the log, before it is used.
+"""EVENT_LOG, DAILY and what was counted on the way → QUALITY: what is wrong with the log, before it is used.
 
-Only aggregates reach Python. This module judges the days and the counts; quality_acts what happens to
+Only aggregates reach Python. This module judges the days and the counts; quality_daily what happens to
 users and events over time, quality_rows what only the rows themselves tell.
 
 A finding is a row of figures. Its words are in report/texts: each check of quality_finding.CHECKS has a
@@ -19,7 +19,7 @@ import pandas as pd
 
 from tschurn.config import Log
 from tschurn.contracts import PLATFORM_DAYS, Progress
-from tschurn.events import quality_acts, quality_rows, rhythm
+from tschurn.events import quality_daily, quality_rows, rhythm
 from tschurn.events.quality_finding import Finding, as_days, fetch, finding, table
 
 SHORT_LOG = 42  # days that a split by time takes with windows of 7 + 7
@@ -48,7 +48,7 @@ class Checks:
 
 
 def platform_days(acts: ir.Table, first_day: date, last_day: date) -> pd.DataFrame:
-    """ACTS → PLATFORM_DAYS, every day from the first to the last."""
+    """DAILY → PLATFORM_DAYS, every day from the first to the last."""
     own = acts.side == "own"
     counted = fetch(
         acts.group_by("day").agg(
@@ -89,8 +89,9 @@ def findings(
     parts: list[Callable[[], list[Finding]]] = [
         lambda: _span(days, checks) + _cells(checks) + _zones(checks, log) + _filtered(filters, checks),
         lambda: _outages(past, kinds) + _strays(days, past, latest),
-        lambda: quality_acts.mass_stops(acts, *living),
-        lambda: quality_acts.event_types(acts, days, *living),
+        lambda: quality_daily.mass_stops(acts, *living),
+        lambda: quality_daily.absent(acts, log),
+        lambda: quality_daily.event_types(acts, days, *living),
         lambda: quality_rows.clock(event_log, days, hours, dated),
         lambda: quality_rows.repeats(event_log, days, dated),
         lambda: quality_rows.bots(event_log, days, dated),

@@ -18,8 +18,8 @@ CHECKS = (
     "short_log", "platform_end", "incomplete_end", "silent_days", "own_silent_days", "low_days", "mass_stop",
     "future", "implausible_start", "implausible_end", "clock_jump", "mixed_zones", "naive_times", "shifted_days",
     "mixed_dates", "same_instant", "unreadable_times", "unreadable_values", "null_user", "null_actor", "null_time",
-    "null_event", "null_value", "new_event", "vanished_event", "impossible_rate", "tireless", "repeated_rows",
-    "filter", "more", "only_days", "span",
+    "null_event", "null_value", "absent_event", "new_event", "vanished_event", "impossible_rate", "tireless",
+    "repeated_rows", "filter", "more", "only_days", "span",
 )  # fmt: skip
 LISTED = 20  # findings of one check; the rest is counted
 

@@ -1,4 +1,4 @@
-"""[log] of an experiment → a stage folder: ACTS, what was removed, and what must be known to read the log again."""
+"""[log] of an experiment → a stage folder: DAILY, what was removed, and what must be known to read the log again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 
 from tschurn.blocks import within
 from tschurn.config import POSTGRES, Experiment, Log
-from tschurn.contracts import ACTS, EVENT_LOG, USERS, Progress
+from tschurn.contracts import DAILY, EVENT_LOG, USERS, Progress
 from tschurn.errors import LogError
-from tschurn.events import acts, engine, event_log, lists, quality, refused, sources
+from tschurn.events import daily, engine, event_log, lists, quality, refused, sources
 from tschurn.events.event_log import Survey
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
-ACTS_FILE, USERS_FILE, SURVEY_FILE = f"{ACTS.name}.parquet", f"{USERS.name}.parquet", "survey.json"
+DAILY_FILE, USERS_FILE, SURVEY_FILE = f"{DAILY.name}.parquet", f"{USERS.name}.parquet", "survey.json"
 COPY_FILE = f"{EVENT_LOG.name}.parquet"  # only where reading the source again and again would cost more
 
 
@@ -72,11 +72,11 @@ def event_log_of(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
 
 
 @contextmanager
-def acts_of(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
-    """A folder that `read` filled → ACTS."""
+def daily_of(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
+    """A folder that `read` filled → DAILY."""
     backend = engine.local(experiment.run.threads, experiment.run.memory_mib)
     try:
-        yield backend.read_parquet(folder / ACTS_FILE)
+        yield backend.read_parquet(folder / DAILY_FILE)
     finally:
         engine.close(backend)
 
@@ -136,7 +136,7 @@ class _Reader:
         """Open the logs and look at every row once; refuse what cannot be read."""
         self.logs = [self._imported(k, raw) for k, raw in enumerate(sources.open_logs(self.backend, self.log))]
         names = event_log.names(self._drafts(["event"]))
-        acts.refuse_too_many_names(self.name, len(names), self.log.columns.event)
+        daily.refuse_too_many_names(self.name, len(names), self.log.columns.event)
         plain = ["event"] if all(n and n == n.strip() for n in names) else []
         event_log.refuse_fractions(self._drafts(plain), self.name)
         found = event_log.survey(self._drafts(plain))
@@ -172,10 +172,10 @@ class _Reader:
         return [event_log.draft(self.backend, raw, self.log, clean) for raw in self.logs]
 
     def group(self) -> None:
-        """EVENT_LOG → ACTS of the users that are kept, and their list; every filter is counted."""
+        """EVENT_LOG → DAILY of the users that are kept, and their list; every filter is counted."""
         self.events = self._copied(event_log.events(self.backend, self._drafts(self.found.clean), self.found, self.log))
-        acts.write(self._filtered(self.events), self.rows, self.folder / ACTS_FILE, self.progress)
-        path = self.folder / ACTS_FILE
+        daily.write(self._filtered(self.events), self.rows, self.folder / DAILY_FILE, self.progress)
+        path = self.folder / DAILY_FILE
         everybody = self.local.read_parquet(path)
         own = everybody.side == "own"
         users = (
@@ -188,7 +188,7 @@ class _Reader:
         if self.rows < before:
             kept = everybody.semi_join(self.local.read_parquet(self.folder / USERS_FILE), "user_id")
             beside = path.with_name("kept.parquet")
-            self.local.to_parquet(kept.order_by(*ACTS.grain), beside, compression="zstd")
+            self.local.to_parquet(kept.order_by(*DAILY.grain), beside, compression="zstd")
             beside.replace(path)
 
     def _copied(self, events: ir.Table) -> ir.Table:
@@ -221,8 +221,8 @@ class _Reader:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """→ what `events.read_log` returns."""
-        grouped = self.local.read_parquet(self.folder / ACTS_FILE)
-        names = acts.event_names(grouped)
+        grouped = self.local.read_parquet(self.folder / DAILY_FILE)
+        names = daily.event_names(grouped)
         events = kept(self.backend, self.events, self.log, self.folder)
         filters = pd.DataFrame(self.filters)
         summary = self._summary(events, grouped)

@@ -1,4 +1,4 @@
-"""the stage: EVENT_LOG and ACTS → windows, a block of users at a time."""
+"""the stage: EVENT_LOG and DAILY → windows, a block of users at a time."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Builder:
         }, history
 
     def _daily_tables(self) -> None:
-        """ACTS → VOCABULARY, the panel's features, and USER_DAYS but for the people."""
+        """DAILY → VOCABULARY, the panel's features, and USER_DAYS but for the people."""
         shape, sticker = self.experiment.windows, self.experiment.targets.sticker
         self.training_days = splits.training_days(self.days, shape, self.experiment.split)
         self._progress(1, "daily table")

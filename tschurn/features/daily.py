@@ -1,4 +1,4 @@
-"""ACTS and EVENT_LOG → which events tell of a user's day: VOCABULARY; and the day in all: USER_DAYS.
+"""DAILY and EVENT_LOG → which events tell of a user's day: VOCABULARY; and the day in all: USER_DAYS.
 
 Which events get a feature of their own is learned on the training days; the rest is folded into `other`.
 """
@@ -26,7 +26,7 @@ _MEASURES = {
 
 
 def vocabulary(acts: ir.Table, last_training_day: pd.Timestamp, most: int, keep: set[tuple[str, str]]) -> pd.DataFrame:
-    """ACTS → VOCABULARY, the largest events of a side first.
+    """DAILY → VOCABULARY, the largest events of a side first.
 
     At most `most` events a side have features of their own, by rows on the training days; those in `keep`
     (side, name) always, if they occur there. An event that the training days do not hold is folded.
@@ -45,7 +45,7 @@ def vocabulary(acts: ir.Table, last_training_day: pd.Timestamp, most: int, keep:
 
 
 def user_days(acts: ir.Table, targets: Targets) -> ir.Table:
-    """ACTS → per user and day: whether there was activity, own and received rows, stickers, hours of own acts."""
+    """DAILY → per user and day: whether there was activity, own and received rows, stickers, hours of own acts."""
     own = acts.side == "own"
     activity = own & acts.event_name.isin(targets.churn.events) if targets.churn.events else own
     if targets.sticker:

@@ -1,4 +1,4 @@
-"""ACTS, USER_DAYS and SUPPORTERS → the daily panel [users × days × features], written block of users by block."""
+"""DAILY, USER_DAYS and SUPPORTERS → the daily panel [users × days × features], written block of users by block."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PanelFile:
 
 
 class DailyBlocks:
-    """ACTS and the people of USER_DAYS → the panel's columns from them, for some users at a time."""
+    """DAILY and the people of USER_DAYS → the panel's columns from them, for some users at a time."""
 
     def __init__(
         self, acts: ir.Table, user_days: pd.DataFrame, features: pd.DataFrame, users: pd.Index, first: pd.Timestamp,

@@ -1,4 +1,4 @@
-"""ACTS → findings about users and events over time: masses who stop, events that are new or gone."""
+"""DAILY → findings about users and events over time: masses who stop, events that are new or gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from tschurn.config import Log
 from tschurn.events import rhythm
 from tschurn.events.quality_finding import Finding, as_days, fetch, finding
 
@@ -48,6 +49,19 @@ def mass_stops(acts: ir.Table, first: date, last: date) -> list[Finding]:
         close = min(close + timedelta(days=6), last)
         found.append(finding("mass_stop", "warning", first=begin, last=close, share=stopped / active, value=stopped))
     return found
+
+
+def absent(daily: ir.Table, log: Log) -> list[Finding]:
+    """DAILY → the events that [log] names and nobody does: a slip of the pen makes a feature that is always 0."""
+    pairs = daily.select("side", "event_name").distinct().to_pyarrow().to_pylist()
+    there = {(row["side"], row["event_name"]) for row in pairs}
+    keys = {"supporter_events": "received", "post_events": "own", "reply_events": "received"}
+    return [
+        finding("absent_event", "warning", subject=f"{event} ({key})")
+        for key, side in keys.items()
+        for event in getattr(log, key) or ()
+        if (side, event) not in there
+    ]
 
 
 def event_types(acts: ir.Table, days: pd.DataFrame, first: date, last: date) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""EVENT_LOG → ACTS: the log grouped once, by user, day, side and event; all else about the log follows from it.
+"""EVENT_LOG → DAILY: the log grouped once, by user, day, side and event; all else about the log follows from it.
 
 A long log is grouped some days at a time, so that memory does not grow with it.
 """
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from tschurn import blocks
 from tschurn.blocks import Days
-from tschurn.contracts import ACTS, Progress
+from tschurn.contracts import DAILY, Progress
 from tschurn.errors import LogError
 from tschurn.events import engine
 
@@ -26,8 +26,8 @@ MOST_NAMES = 20_000
 _ROW_GROUP = 131_072  # small enough to skip most of a block for some users
 
 
-def acts(events: ir.Table) -> ir.Table:
-    """EVENT_LOG → ACTS, in the engine, ordered by its key."""
+def daily(events: ir.Table) -> ir.Table:
+    """EVENT_LOG → DAILY, in the engine, ordered by its key."""
     keyed = events.mutate(
         received=events.user_id != events.actor_id, millionths=(events.value * 1e6).round().cast("int64")
     )
@@ -39,22 +39,22 @@ def acts(events: ir.Table) -> ir.Table:
         last_hour=keyed.hour.max(),
     )
     sided = grouped.mutate(side=ibis.ifelse(grouped.received, "received", "own"))
-    return sided.order_by("user_id", "day", "received", "event_name").select(*ACTS.columns)
+    return sided.order_by("user_id", "day", "received", "event_name").select(*DAILY.columns)
 
 
 def write(events: ir.Table, rows: int, path: Path, progress: Progress) -> None:
-    """EVENT_LOG of about `rows` rows → ACTS in one Parquet file, block by block of days."""
+    """EVENT_LOG of about `rows` rows → DAILY in one Parquet file, block by block of days."""
     found = _blocks(events, rows)
     if len(found) == 1 and engine.in_process(events):
         progress("log", 0, 1, "grouping")
-        acts(events).to_parquet(path, compression="zstd", row_group_size=_ROW_GROUP)
+        daily(events).to_parquet(path, compression="zstd", row_group_size=_ROW_GROUP)
         return
     ids = events.user_id.type().to_pyarrow()
-    schema = pa.schema([pa.field(n, ids if t == "id" else _ARROW[t], nullable=False) for n, t in ACTS.columns.items()])
+    schema = pa.schema([pa.field(n, ids if t == "id" else _ARROW[t], nullable=False) for n, t in DAILY.columns.items()])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for k, (first, last) in enumerate(found):
             progress("log", k, len(found), "grouping")
-            table = acts(blocks.within(events, first, last)).to_pyarrow()
+            table = daily(blocks.within(events, first, last)).to_pyarrow()
             writer.write_table(table.select(schema.names).cast(schema), row_group_size=_ROW_GROUP)
 
 
@@ -69,7 +69,7 @@ def _blocks(events: ir.Table, rows: int) -> list[Days]:
 
 
 def event_names(table: ir.Table) -> pd.DataFrame:
-    """ACTS → EVENT_NAMES, most frequent first."""
+    """DAILY → EVENT_NAMES, most frequent first."""
     return (
         table.group_by("side", "event_name")
         .agg(
