@@ -117,7 +117,6 @@ def _measures(rows: _Rows, at: _Gather) -> Iterator[np.ndarray]:
         yield np.where(known > 0, total / np.maximum(known, 1), -1)
     yield from (at.last(gifts, n) for n in LOOKBACKS)
     yield at.last(rows.grid(rows.gift, rows.value[rows.gift]), 56)
-    yield at.last(gifts)
     gift_days = at.last(gifts > 0)
     yield gift_days
     yield gift_days / np.maximum(ever, 1)

@@ -1,6 +1,6 @@
 """[log] → an Ibis connection to where the log lies, and the few things Ibis leaves to the database.
 
-The only module that names DuckDB, PostgreSQL and Spark.
+The only module that imports what belongs to DuckDB, PostgreSQL or Spark.
 """
 
 from __future__ import annotations
