@@ -14,8 +14,8 @@ from tschurn.cli import main
 QUICK = """
 [search]
 trials = 2
-trial_epochs = 1
-epochs = 2
+trial_epochs = 3
+epochs = 7
 [explain]
 boruta_trials = 8
 """

@@ -53,7 +53,7 @@ def truth_rows(seed: int, users: list[int], days: int = 6, cause_rate: float = 0
 
 
 def as_table(rows: pd.DataFrame, session_zone: str = "UTC") -> ibis.Table:
-    backend = engine.connect(1)
+    backend = engine.local(1)
     backend.raw_sql(f"SET TimeZone = '{session_zone}'")
     return backend.create_table("event_log", rows)
 
