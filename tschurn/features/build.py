@@ -80,7 +80,10 @@ class Builder:
             self.acts, self.first + pd.Timedelta(days=self.training_days - 1), self.experiment.features.max_events,
             {(sticker.side, e) for e in sticker.events} if sticker else set(),
         )  # fmt: skip
-        self.user_days = d.user_days(self.acts, self.experiment.targets).to_pyarrow().to_pandas(date_as_object=False)
+        table = d.user_days(self.acts, self.experiment.targets).to_pyarrow()
+        # column by column, each given up once it is a frame's: a long log's days are the largest table there is
+        self.user_days = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        del table
         self.users = pd.Index(self.user_days["user_id"].unique())
         self.panel_features = d.daily_features(self.words, self.experiment.features.actors)
         cells = len(self.users) * self.days * len(self.panel_features)
