@@ -102,7 +102,7 @@ class Builder:
         if not self.user_days["received"].any():
             self.user_days["actors"] = 0
             return
-        cut = blocks.cut(days["day"].tolist(), days["rows"].tolist())
+        cut = blocks.cut(pd.to_datetime(days["day"]).dt.date.tolist(), days["rows"].tolist())
         columns = ["actors", *(f"actors_{k}" for k in range(len(names or [])))]
         counts = np.zeros((len(columns), len(self.user_days)), dtype=np.int32)
         keys = self._keys(self.user_days["user_id"], _days_since_1970(self.user_days["day"]))
