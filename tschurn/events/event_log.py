@@ -69,8 +69,8 @@ class Draft:
 
     rows: user_id, actor_id, event_name, value, object; micros: µs since 1970 of the time as written, null where it
     cannot be read, with bad_time set where something was there; bad_value likewise; form: ZONED, NAIVE or DATE;
-    instant: the time itself where the column holds instants. form: the one that all rows have, None if it varies;
-    instant: whether the column holds instants.
+    instant: the time itself where the column holds instants. Of all rows: form, None if it varies; instant: whether
+    the column holds instants.
     """
 
     rows: ir.Table
@@ -88,7 +88,7 @@ def draft(backend: BaseBackend, raw: RawLog, log: Log, clean: Collection[str] = 
     user, time = table[columns.user], table[columns.time]
     actor = table[columns.actor] if "actor" in raw.has else user
     value, bad_value = _value(backend, raw, "value" in clean)
-    micros, form, instant = _time(backend, raw, log)
+    micros, form, instant = _time(backend, raw)
     unreadable = micros.isnull() & _blank_to_null(backend, time).notnull() if time.type().is_string() else False
     event = ibis.literal(raw.event) if raw.event else table[columns.event].cast("string")
     rows = table.select(
@@ -121,9 +121,8 @@ def _value(backend: BaseBackend, raw: RawLog, clean: bool) -> tuple[ir.Value, ir
         if not (column.type().is_numeric() or column.type().is_boolean()):
             raise LogError(f"{raw.name}, column `{raw.columns.value}`: expected numbers, found {column.type()}")
         value = column.cast("float64")
-        if column.type().is_integer() or column.type().is_boolean():
-            return value, (value.abs() > MOST_VALUE).fill_null(False)
-        value = ibis.ifelse(value.isnan() | value.isinf(), None, value)
+        if not (column.type().is_integer() or column.type().is_boolean()):
+            value = ibis.ifelse(value.isnan() | value.isinf(), None, value)
         return value, (value.abs() > MOST_VALUE).fill_null(False)
     if engine.dialect(backend).typed:
         raise LogError(f"{raw.name}, column `{raw.columns.value}`: holds text; cast it to a number in a view")
@@ -135,13 +134,10 @@ def _value(backend: BaseBackend, raw: RawLog, clean: bool) -> tuple[ir.Value, ir
     )
 
 
-def _time(
-    backend: BaseBackend, raw: RawLog, log: Log
-) -> tuple[ir.IntegerValue, ir.IntegerValue | int, ir.TimestampValue]:
+def _time(backend: BaseBackend, raw: RawLog) -> tuple[ir.IntegerValue, ir.IntegerValue | int, ir.TimestampValue]:
     """→ micros, form and instant of Draft, by what the column holds.
 
-    Without a zone: wall clock in the experiment's zone, or UTC, by `naive_time`. Dates without a time are
-    calendar days of the experiment's zone, whatever `naive_time` says.
+    Dates without a time are calendar days of the experiment's zone, whatever `naive_time` says.
     """
     column, micros = raw.table[raw.columns.time], engine.dialect(backend).micros
     type_ = column.type()
@@ -237,7 +233,7 @@ _NULLS = {"user": "user_id", "actor": "actor_id", "event": "event_name"}
 
 
 def _id_tests(rows: ir.Table) -> dict[str, ir.BooleanScalar]:
-    """Whether all ids of a column are whole numbers, for columns that are not integers.
+    """Whether all ids of a column of texts are whole numbers; floats were refused where they are not.
 
     "007" and "7" are two people: a text is a number only when it is written as we would write it.
     """
@@ -245,12 +241,7 @@ def _id_tests(rows: ir.Table) -> dict[str, ir.BooleanScalar]:
     for name in _IDS:
         column = rows[name]
         if column.type().is_string():
-            plain = column.re_search(PLAIN_NUMBER)
-        elif column.type().is_floating():
-            plain = (column == column.round()).fill_null(False) & (column.abs() < 2**53)
-        else:
-            continue
-        tests[f"whole_{name}"] = (column.isnull() | plain).all()
+            tests[f"whole_{name}"] = (column.isnull() | column.re_search(PLAIN_NUMBER)).all()
     return tests
 
 
