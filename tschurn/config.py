@@ -226,10 +226,15 @@ class ChurnTarget(Section):
 
 
 class StickerTarget(Section):
-    """[targets.sticker]: the valuable events, and whether they are received or the user's own."""
+    """[targets.sticker]: the valuable events, and whether they are received or the user's own.
+
+    given "stays": p_sticker is the probability of a sticker if the user stays, learned from and measured on the
+    windows of those who do; "all": of a sticker, whoever stays.
+    """
 
     events: Annotated[tuple[str, ...], Field(min_length=1)]
     side: Literal["own", "received"] = "received"
+    given: Literal["all", "stays"] = "all"
 
 
 class Targets(Section):
@@ -237,6 +242,13 @@ class Targets(Section):
 
     churn: ChurnTarget = ChurnTarget()
     sticker: StickerTarget | None = None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether who churns cannot have a sticker: a sticker is then itself an own act that counts as activity."""
+        if self.sticker is None or self.sticker.side == "received":
+            return False
+        return self.churn.events is None or set(self.sticker.events) <= set(self.churn.events)
 
 
 class Split(Section):
@@ -265,14 +277,24 @@ class FeatureChoice(Section):
 
 
 class Models(Section):
-    """[models]: `auto`, or the name of the model that is used for the list."""
+    """[models]: `auto`, or the name of the model that is used for the list; whether FLAML is one of the baselines.
+
+    trunk "shared": networks learn both targets at once, as causal_gru always does; "own": each its own.
+    """
 
     use: str = "auto"
+    trunk: Literal["own", "shared"] = "own"
+    automl: bool = False
 
 
 class Search(Section):
-    """[search]: the networks' Bayesian search. sample_users: share of users that trials train on."""
+    """[search]: the Bayesian searches, of a network and of LightGBM, and the experiment before them.
 
+    seeds: under how many the best cells of the experiment are fitted. trials and seconds: the budget of each search.
+    sample_users: share of users that trials train on, trial_epochs: their epochs; epochs: those of the final fits.
+    """
+
+    seeds: Annotated[int, Field(ge=1, le=20)] = 3
     trials: Annotated[int, Field(ge=1, le=1000)] = 15
     seconds: Annotated[float, Field(gt=0)] | None = None
     sample_users: Annotated[float, Field(gt=0, le=1)] = 0.4
@@ -347,6 +369,9 @@ class Experiment(Section):
         if self.targets.churn.events:
             raise ValueError('`dataset = "creator_platform"` knows the truth of all own acts; leave out '
                              "`events` of [targets.churn]")  # fmt: skip
+        if sticker and sticker.given == "stays":
+            raise ValueError('`dataset = "creator_platform"` knows the truth of stickers whoever stays; leave out '
+                             "`given` of [targets.sticker]")  # fmt: skip
         if sticker and (sticker.side != "received" or set(sticker.events) != set(PLATFORM_STICKERS)):
             raise ValueError('`dataset = "creator_platform"` knows the truth of received stickers; set '
                              f"[targets.sticker] events = {list(PLATFORM_STICKERS)}")  # fmt: skip

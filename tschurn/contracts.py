@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from tschurn.config import WindowShape
+
 # Parquet types by the short names used below. "id" is int64 when the log's ids are integers and
 # string otherwise, so that people can join our tables with their own.
 _TYPES = ("id", "string", "int8", "int32", "int64", "float32", "float64", "bool", "date", "timestamp")
@@ -86,6 +88,19 @@ def _arrow_type(kind: str, values: pd.Series) -> pa.DataType:
     }[kind]
 
 
+class Lives(Protocol):
+    """All days of all users, in the order of the panel: what models that read whole lives may ask."""
+
+    active: np.ndarray  # [users × days] bool: own acts that count as activity
+    stickers: np.ndarray  # [users × days] float32, rows
+    shape: WindowShape
+    first_weekday: int  # of day 0; 0 is Monday
+    of_staying: frozenset[str]  # targets that are learned from, and measured on, only where the user stays
+
+    def outcome(self, target: str, users: np.ndarray) -> np.ndarray:
+        """→ [n × days] int8: what follows each day, as after an anchor: 0 or 1, -1 where it does not count."""
+
+
 class Windows(Protocol):
     """Windows as views: what models and explanations may ask of features.windows.WindowSet.
 
@@ -94,6 +109,10 @@ class Windows(Protocol):
 
     index: pd.DataFrame  # WINDOWS
     features: pd.DataFrame  # FEATURES
+    lives: Lives | None
+
+    def days(self, users: np.ndarray, days: np.ndarray) -> np.ndarray:
+        """Users [n] and days [n × d] → [n × d × daily features] float32."""
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
         """→ [n × observe_days × daily features] float32, oldest day first."""
@@ -303,6 +322,25 @@ PATHS = Table(
     {"step": "int32", "source": "string", "target": "string?", "n": "int64"},
 )
 
+ALARM_DAYS = 28  # who is back within so many days of having been called churned was a false alarm
+RETURN_TIMES = Table(
+    "return_times",
+    "How many of the churned come back: one row per day from the end of the outcome on, days counted from the anchor. "
+    "Counted are silences (several windows of a user may lie in one). at_risk: silences that are known to have "
+    "lasted so long; share: of all silences, those that are over by the end of the day (Kaplan-Meier), with 95 % "
+    "intervals; false_alarms: of those silent until this day, the share that comes back within ALARM_DAYS after it "
+    "(null where the curve ends before).",
+    ("day",),
+    {
+        "day": "int32",
+        "at_risk": "int64",
+        "share": "float64",
+        "low": "float64",
+        "high": "float64",
+        "false_alarms": "float64?",
+    },
+)
+
 # --- features -----------------------------------------------------------------------------------
 SUPPORTERS = Table(
     "supporters",
@@ -415,6 +453,13 @@ WINDOWS = Table(
 )
 # The column of WINDOWS that says what happened, by target.
 LABELS = {"churn": "churned", "sticker": "sticker"}
+NEXT_ACTS = Table(
+    "next_acts",
+    "How long after the anchor of each window the user acts again, and has the next sticker, in days; null: not in "
+    "this log. One row per row of WINDOWS, in its order.",
+    ("user_id", "anchor_day"),
+    {"user_id": "id", "anchor_day": "date", "next_act": "int32?", "next_sticker": "int32?"},
+)
 UNSCORED = Table(
     "unscored",
     "Users who cannot be scored at the newest anchor, and why: 'not_active' (no own event in the "
@@ -513,12 +558,14 @@ LOG_ODDS = Table(
 )
 EXPERIMENTS = Table(
     "experiments",
-    "The small experiment over scalings and architectures, scored on validation.",
-    ("target", "scaling", "architecture"),
+    "The small experiment over scalings and architectures, scored on validation: every pair once, the best third "
+    "again under another seed, and so on. chosen: all rows of the pair that the search went on with.",
+    ("target", "scaling", "architecture", "seed"),
     {
         "target": "string",
         "scaling": "string",
         "architecture": "string",
+        "seed": "int64",
         "ap": "float64",
         "auc": "float64",
         "log_loss": "float64",
@@ -528,22 +575,29 @@ EXPERIMENTS = Table(
 )
 TRIALS = Table(
     "trials",
-    "Bayesian search: every trial, its hyperparameters (JSON) and its AP on validation.",
-    ("target", "trial"),
+    "Bayesian searches: of each tuned model every trial, its hyperparameters (JSON) and its AP and log loss on "
+    "validation. repeat: 0, or the how manieth fit of the chosen trial under another seed. epochs: of LightGBM, in "
+    "20 rounds. stopped: ended before its time, as hopeless or out of time.",
+    ("target", "model", "trial", "repeat"),
     {
         "target": "string",
+        "model": "string",
         "trial": "int32",
+        "repeat": "int32",
         "hyperparameters": "string",
-        "ap": "float64?",
-        "epochs": "int32?",
+        "ap": "float64",
+        "log_loss": "float64",
+        "epochs": "int32",
+        "stopped": "bool",
         "chosen": "bool",
     },
 )
 METRICS = Table(
     "metrics",
     "Metrics on the test windows with 95 % two-way bootstrap intervals. kind: network, baseline or "
-    "average; metric: base_rate, accuracy, ap, micro_ap, auc, brier, ece, ece_perfect, lift_10, "
-    "lift_20. validation_ap: AP on validation, by which `used` was chosen.",
+    "average; metric: base_rate, accuracy, ap, micro_ap, auc, brier and its parts (brier_reliability, "
+    "brier_resolution, brier_uncertainty, brier_within), ece, ece_perfect, lift_10, lift_20. validation_ap: AP on "
+    "validation, by which `used` was chosen.",
     ("target", "model", "metric"),
     {
         "target": "string",
@@ -607,7 +661,8 @@ DIFFERENCES_BY_ANCHOR = Table(
 )
 RELIABILITY = Table(
     "reliability",
-    "Reliability on test in 10 equal-mass bins of the used model's p, with Wilson 95 % intervals.",
+    "Reliability on test in 10 equal-mass bins of the used model's p: means of p and of the ends of its intervals, and "
+    "the share that came true with its Wilson 95 % interval low to high.",
     ("target", "model", "bin"),
     {
         "target": "string",
@@ -615,10 +670,33 @@ RELIABILITY = Table(
         "bin": "int32",
         "windows": "int64",
         "p_mean": "float64",
+        "p_low": "float64",
+        "p_high": "float64",
         "y_mean": "float64",
         "low": "float64",
         "high": "float64",
     },
+)
+CALIBRATION_CHOICE = Table(
+    "calibration_choice",
+    "How the used model's calibration was chosen: log loss and ECE that cross-fitting over the users of the "
+    "calibration half gives each method, the simplest first; null where there was nothing to choose.",
+    ("target", "model", "method"),
+    {
+        "target": "string",
+        "model": "string",
+        "method": "string",
+        "log_loss": "float64?",
+        "ece": "float64?",
+        "chosen": "bool",
+    },
+)
+TEST_INTERVALS = Table(
+    "test_intervals",
+    "The interval of the used model's p in PREDICTIONS, for the test windows: p_low ≤ p ≤ p_high. See "
+    "models/venn_abers.py for what it covers.",
+    ("user_id", "anchor_day", "target"),
+    {"user_id": "id", "anchor_day": "date", "target": "string", "p_low": "float64", "p_high": "float64"},
 )
 TARGET_SUMMARY = Table(
     "target_summary",
@@ -639,9 +717,17 @@ TARGET_SUMMARY = Table(
 )
 SCORES = Table(
     "scores",
-    "Calibrated probability of the refitted used model, for the open windows of the newest anchor.",
+    "Calibrated probability of the refitted used model, for the open windows of the newest anchor, and its interval: "
+    "p_low ≤ p ≤ p_high (see models/venn_abers.py for what it covers).",
     ("user_id", "target"),
-    {"user_id": "id", "anchor_day": "date", "target": "string", "p": "float64"},
+    {
+        "user_id": "id",
+        "anchor_day": "date",
+        "target": "string",
+        "p": "float64",
+        "p_low": "float64",
+        "p_high": "float64",
+    },
 )
 OUT_OF_TIME = Table(
     "out_of_time",
@@ -650,6 +736,77 @@ OUT_OF_TIME = Table(
     "is learned on them.",
     ("user_id", "anchor_day", "target"),
     {"user_id": "id", "anchor_day": "date", "target": "string", "p": "float64"},
+)
+
+LOOKS, OUTCOMES = (3, 7, 14, 28), (7, 14, 28)  # days observed and days of outcome of the map, where the log allows
+SUFFICIENCY = Table(
+    "sufficiency",
+    "How much must be observed: quick models on nothing but the daily features of the last observe_days, for an "
+    "outcome of outcome_days; the same windows in all cells of a target, measured on validation and calibration "
+    "(95 % two-way bootstrap). behind: AUC of the best look for this outcome minus this one's, behind_se its standard "
+    "error; recommended: the shortest look that is at most one standard error behind.",
+    ("target", "observe_days", "outcome_days"),
+    {
+        "target": "string",
+        "observe_days": "int32",
+        "outcome_days": "int32",
+        "train_windows": "int64",
+        "windows": "int64",
+        "users": "int64",
+        "anchors": "int64",
+        "base_rate": "float64",
+        "ap": "float64",
+        "ap_low": "float64?",
+        "ap_high": "float64?",
+        "auc": "float64",
+        "auc_low": "float64?",
+        "auc_high": "float64?",
+        "behind": "float64",
+        "behind_se": "float64",
+        "recommended": "bool",
+    },
+)
+ANOMALY = Table(
+    "anomaly",
+    "How unusual the last week of a window at the newest anchor is, given the user's own weeks before it. measure: "
+    "active_days, own_acts or received_acts, the one that is rarest; direction: 'quieter' or 'busier'; times: a week "
+    "so far out in that direction is expected once in so many (1,000 at most); value: of the week, expected: its "
+    "mean. Absent: users without weeks of their own to compare with.",
+    ("user_id",),
+    {
+        "user_id": "id",
+        "anchor_day": "date",
+        "measure": "string",
+        "direction": "string",
+        "times": "float64",
+        "value": "float64",
+        "expected": "float64",
+    },
+)
+ANOMALY_CALIBRATION = Table(
+    "anomaly_calibration",
+    "Whether the anomaly keeps its word: the share of weeks in each tenth of their predictive distribution (bin 0: the "
+    "quietest), 0.1 if it does. block: 'train' (learned from) or 'later' (weeks of validation and calibration).",
+    ("measure", "block", "bin"),
+    {"measure": "string", "block": "string", "bin": "int32", "weeks": "int64", "share": "float64"},
+)
+ANOMALY_GAIN = Table(
+    "anomaly_gain",
+    "Whether the anomaly adds anything: the same quick model on what models see anyway ('usual'), on that and the "
+    "anomaly ('usual_and_anomaly'), and on the anomaly alone ('anomaly'), measured on validation and calibration. "
+    "difference: AP minus that of 'usual', with its 95 % paired two-way bootstrap interval; null for 'usual'.",
+    ("target", "inputs"),
+    {
+        "target": "string",
+        "inputs": "string",
+        "windows": "int64",
+        "base_rate": "float64",
+        "ap": "float64",
+        "auc": "float64",
+        "difference": "float64?",
+        "low": "float64?",
+        "high": "float64?",
+    },
 )
 
 # --- explain ------------------------------------------------------------------------------------
@@ -756,7 +913,7 @@ SEGMENTS = ("priority", "other_churners", "rest")
 PRIORITY = Table(
     "priority",
     "The scored users at the newest anchor, best first. p_sticker is null without a sticker "
-    "target; then priority = p_churn. segment: one of SEGMENTS.",
+    "target; then priority = p_churn. segment: one of SEGMENTS. low, high: intervals of SCORES.",
     ("user_id",),
     {
         "user_id": "id",
@@ -764,9 +921,32 @@ PRIORITY = Table(
         "rank": "int64",
         "segment": "string",
         "p_churn": "float64",
+        "p_churn_low": "float64",
+        "p_churn_high": "float64",
         "p_sticker": "float64?",
+        "p_sticker_low": "float64?",
+        "p_sticker_high": "float64?",
         "priority": "float64",
         "log_priority": "float64",
+    },
+)
+JOINT = Table(
+    "joint",
+    "The product against what happens: test windows of both used models, in 10 equal-mass bins of p_churn × p_sticker. "
+    "Means of the product and the two probabilities; the shares that churned, that had a sticker, and both, the last "
+    "with its Wilson 95 % interval low to high. Empty without a sticker target, or where the two cannot both happen.",
+    ("bin",),
+    {
+        "bin": "int32",
+        "windows": "int64",
+        "product": "float64",
+        "p_churn": "float64",
+        "p_sticker": "float64",
+        "churned": "float64",
+        "sticker": "float64",
+        "both": "float64",
+        "low": "float64",
+        "high": "float64",
     },
 )
 THRESHOLD = Table(

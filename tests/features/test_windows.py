@@ -55,19 +55,28 @@ def build(
         both.assign(timestamp=both["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
     with events.open_log(exp, folder) as event_log, events.open_daily(exp, folder) as acts:
         tables, history = features.build_windows(event_log, acts, known, exp, folder, silent)
-    panel = np.load(folder / "panel.npy", mmap_mode="r")
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("panel", "active", "stickers")}
     tables |= {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("supporters",)}
     tables["user_days"]["day"] = tables["user_days"]["day"].dt.date
     tables["flags"] = known["platform_days"].dropna(subset="flag")
-    return features.open_windows(
-        tables["windows"], tables["features"], panel, history, exp.windows.observe_days
-    ), tables
+    return features.open_windows(tables["windows"], tables["features"], {**arrays, "history": history}, exp), tables
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, WindowSet, dict[str, pd.DataFrame]]:
     frame = make_log()
     return frame, *build(frame, tmp_path_factory.mktemp("windows"), experiment())
+
+
+def test_a_day_of_an_anchor_is_its_window(built) -> None:
+    _, windows, _ = built
+    index = windows.index[windows.index["closed"]]
+    user, anchor = index["user"].to_numpy(), index["anchor"].to_numpy()
+    for target, label in (("churn", "churned"), ("sticker", "sticker")):
+        found = windows.lives.outcome(target, np.arange(len(windows.lives.active)))[user, anchor]
+        np.testing.assert_array_equal(found, index[label].to_numpy(int))
+    weekday = (windows.lives.first_weekday + anchor) % 7
+    np.testing.assert_array_equal(weekday, [d.weekday() for d in index["anchor_day"]])
 
 
 def test_tables_keep_their_contracts(built) -> None:

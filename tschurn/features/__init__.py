@@ -26,8 +26,8 @@ def build_windows(
 ) -> tuple[dict[str, pd.DataFrame], np.ndarray]:
     """EVENT_LOG and DAILY → VOCABULARY, FEATURES, WINDOWS, UNSCORED, USER_DAYS by name, and the history matrix.
 
-    Writes SUPPORTERS (where the log has any) and panel.npy into `folder`. known: the tables LOG_SUMMARY,
-    PLATFORM_DAYS and FACTS of the log. Raises TooShortError when the log cannot be split, or churn has one
+    Writes SUPPORTERS (where the log has any) and panel, active and stickers (.npy) into `folder`. known: the tables
+    LOG_SUMMARY, PLATFORM_DAYS and FACTS of the log. Raises TooShortError when the log cannot be split, or churn has one
     class only in a block; LogError when no event counts as activity, or the panel would be out of all proportion.
     """
     from tschurn.features.build import Builder
@@ -43,9 +43,15 @@ def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int
 
 
 def open_windows(
-    index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int
+    index: pd.DataFrame, features: pd.DataFrame, arrays: Mapping[str, np.ndarray], experiment: Experiment
 ) -> WindowSet:
-    """The stage's results → WindowSet."""
+    """WINDOWS, FEATURES and the stage's arrays (panel, history, active, stickers) → WindowSet."""
+    from tschurn.features.lives import Lives
     from tschurn.features.windows import WindowSet
 
-    return WindowSet(index, features, panel, history, observe_days)
+    last = index.iloc[-1]
+    first_weekday = (last["anchor_day"].weekday() - int(last["anchor"])) % 7
+    shape, sticker = experiment.windows, experiment.targets.sticker
+    of_staying = frozenset({"sticker"} if sticker and sticker.given == "stays" else ())
+    lives = Lives(arrays["active"], arrays["stickers"], shape, first_weekday, of_staying)
+    return WindowSet(index, features, arrays["panel"], arrays["history"], shape.observe_days, lives)

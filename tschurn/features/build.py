@@ -61,6 +61,8 @@ class Builder:
         found = index.windows(acts, self.users, self.first, self._outages(), self.experiment)
         index.refuse_poor_churn(found, acts, self.experiment)
         history = self._blocks(acts, found)
+        for name in ("active", "stickers"):
+            np.save(self.folder / f"{name}.npy", getattr(acts, name), allow_pickle=False)
         self._progress(_STEPS, "")
         observe = self.experiment.windows.observe_days
         return {

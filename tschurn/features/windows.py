@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tschurn.features.lives import Lives
+
 
 class WindowSet:
     """All windows of a log (the Windows protocol of contracts).
@@ -12,14 +14,17 @@ class WindowSet:
     index: WINDOWS, its row order is the order of everything per window. features: FEATURES, daily
     ones in the order of the panel, then history ones in the order of `history`.
     panel: [users × days × daily features] float32. history: [windows × history features] float32.
+    lives: the days themselves, for models that read whole lives.
     """
 
     def __init__(
-        self, index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int
-    ) -> None:
+        self, index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int,
+        lives: Lives | None = None,
+    ) -> None:  # fmt: skip
         self.index = index
         self.features = features
         self.observe_days = observe_days
+        self.lives = lives
         self._panel = panel
         self._history = history
         self._user = index["user"].to_numpy(np.int64)
@@ -32,7 +37,11 @@ class WindowSet:
     def with_split(self, split: np.ndarray) -> WindowSet:
         """The same windows, divided otherwise."""
         index = self.index.assign(split=split)
-        return WindowSet(index, self.features, self._panel, self._history, self.observe_days)
+        return WindowSet(index, self.features, self._panel, self._history, self.observe_days, self.lives)
+
+    def looking_back(self, days: int) -> WindowSet:
+        """The same windows with so many days observed; no batch of anchors that have fewer days before them."""
+        return WindowSet(self.index, self.features, self._panel, self._history, days, self.lives)
 
     def rows(self, *splits: str) -> np.ndarray:
         """Positions of the windows of these splits."""
@@ -45,6 +54,10 @@ class WindowSet:
     def batch(self, rows: np.ndarray) -> np.ndarray:
         """→ [n × observe_days × daily features] float32, oldest day first."""
         return self._panel[self._user[rows, None], self._anchor[rows, None] + self._offsets]
+
+    def days(self, users: np.ndarray, days: np.ndarray) -> np.ndarray:
+        """Users [n] and days [n × d] → [n × d × daily features] float32."""
+        return self._panel[users[:, None], days]
 
     def history(self, rows: np.ndarray) -> np.ndarray:
         """→ [n × history features] float32."""
