@@ -46,6 +46,10 @@ class RunFolderError(UserError):
     """The run folder cannot be used: another run is in it, or its contents are damaged."""
 
 
+class ModelError(UserError):
+    """A saved model cannot be used: it is none, is damaged, or was trained on other features."""
+
+
 class MissingExtraError(UserError):
     """An optional package was asked for that is not installed; the message names the extra."""
 

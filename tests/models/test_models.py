@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,18 @@ from tschurn.features.windows import WindowSet
 from tschurn.models import baselines as b
 from tschurn.models.direct import Direct
 from tschurn.models.evaluation import auc
-from tschurn.models.networks import ARCHITECTURES, Hyperparameters, Network
-from tschurn.models.scaling import SCALINGS, fit_scaling, signed_log1p, window_scalings
+from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters
+from tschurn.models.networks import make_network
+from tschurn.models.saved import load_plain
+from tschurn.models.scaling import (
+    QUANTILES,
+    SCALINGS,
+    Piecewise,
+    fit_piecewise,
+    fit_scaling,
+    signed_log1p,
+    window_scalings,
+)
 from tschurn.models.training import Blocks
 
 DAYS, USERS, DAILY, HISTORY = 40, 90, 3, 2
@@ -49,8 +61,9 @@ def parts(windows: WindowSet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def make(name: str):
-    if name in ARCHITECTURES:
-        return Network(name, Hyperparameters(name, units=12, batch_size=64, learning_rate=0.01), seed=1, epochs=6)
+    if name in WINDOW_ARCHITECTURES:
+        settings = Hyperparameters(name, units=12, batch_size=64, learning_rate=0.01)
+        return make_network(name, settings, 1, 6, ("churn",))
     return {
         "most_frequent": b.MostFrequent,
         "recency": lambda: b.Logistic("recency", "recency", 1),
@@ -79,23 +92,45 @@ def test_a_model_learns_repeats_itself_and_survives_saving(
     assert auc(y, found) >= FLOOR[name]
     np.testing.assert_array_equal(found, again.log_odds(windows, rows))
     model.save(tmp_path)
-    loaded = b.load_model(tmp_path)
+    loaded = load_plain(tmp_path)
     np.testing.assert_allclose(loaded.log_odds(windows, rows), found, rtol=1e-6, atol=1e-6)
     assert not [f for f in tmp_path.iterdir() if f.suffix in {".pkl", ".pickle", ".joblib", ".keras"}]
 
 
-def test_one_window_scores_as_in_bulk(windows: WindowSet, parts: dict) -> None:
-    model = make("gru")
+@pytest.mark.parametrize("name", WINDOW_ARCHITECTURES)
+@pytest.mark.parametrize("scaling", ["standard", "piecewise"])
+def test_a_few_windows_score_as_in_bulk(windows: WindowSet, parts: dict, name: str, scaling: str) -> None:
+    """In bulk Keras computes, a few windows NumPy."""
+    model = make_network(name, Hyperparameters(name, scaling, units=8), 1, 1, ("churn",))
     model.fit(windows, *parts["train"])
     rows = parts["test"][0]
-    assert model.log_odds(windows, rows[:1])[0] == pytest.approx(model.log_odds(windows, rows)[0], abs=1e-5)
+    np.testing.assert_allclose(model.log_odds(windows, rows[:9]), model.log_odds(windows, rows)[:9], atol=1e-5)
+    no, yes = model.predict_proba(windows, rows).T
+    np.testing.assert_allclose(np.log(yes / no), model.log_odds(windows, rows), atol=1e-6)
+
+
+def test_a_trunk_that_learns_another_target_along_is_another_network(windows: WindowSet, parts: dict) -> None:
+    both = WindowSet(windows.index.assign(sticker=pd.array(windows.index["anchor"] % 2, dtype="Int8")),
+                     windows.features, windows._panel, windows._history, 7)  # fmt: skip
+    settings = Hyperparameters("gru", units=8, learning_rate=0.01, batch_size=64)
+    found = {}
+    for targets in (("churn",), ("churn", "sticker"), ("sticker", "churn")):
+        network = make_network("gru", settings, 1, 4, targets)
+        y = both.index["sticker" if targets[0] == "sticker" else "churned"].to_numpy(float)
+        network.fit(both, parts["train"][0], y[parts["train"][0]])
+        found[targets] = network.log_odds(both, parts["test"][0])
+    y = parts["test"][1]
+    assert auc(y, found["churn", "sticker"]) > 0.8
+    assert auc(y, found["churn", "sticker"]) > auc(y, found["sticker", "churn"]) + 0.2
+    assert not np.array_equal(found["churn",], found["churn", "sticker"])
 
 
 def test_stopping_early_keeps_the_best_epoch(windows: WindowSet, parts: dict) -> None:
     """With labels that mean nothing, validation gets worse soon; the network must not run to the end."""
     random = np.random.default_rng(0)
     rows = parts["train"][0]
-    model = Network("gru", Hyperparameters(units=48, learning_rate=0.02, dropout=0, batch_size=32), seed=1, epochs=30)
+    settings = Hyperparameters(units=48, learning_rate=0.02, dropout=0, batch_size=32)
+    model = make_network("gru", settings, 1, 30, ("churn",))
     model.fit(windows, rows, random.integers(0, 2, len(rows)).astype(float), parts["validation"])
     assert model.epochs < 10
 
@@ -108,7 +143,7 @@ def test_an_average_is_the_mean_of_its_members(windows: WindowSet, parts: dict, 
     found = average.log_odds(windows, rows)
     np.testing.assert_allclose(found, (members[0].log_odds(windows, rows) + members[1].log_odds(windows, rows)) / 2)
     average.save(tmp_path)
-    np.testing.assert_allclose(b.load_model(tmp_path).log_odds(windows, rows), found)
+    np.testing.assert_allclose(load_plain(tmp_path).log_odds(windows, rows), found)
 
 
 @pytest.mark.parametrize("name", ["logistic_recency", "logistic_history", "lightgbm_7days", "lightgbm_history"])
@@ -137,13 +172,39 @@ def test_logistic_contributions_are_those_of_shap(windows: WindowSet, parts: dic
 def test_scalings_against_plain_numpy(windows: WindowSet, kind: str) -> None:
     rows = np.arange(500)
     values = windows.batch(rows).reshape(-1, DAILY).astype(float)
-    logged = signed_log1p(values) if kind == "log1p_standard" else values
+    logged = signed_log1p(values) if kind in ("log1p_standard", "piecewise") else values
     expected = {
         "none": values,
         "minmax": (values - values.min(0)) / np.ptp(values, axis=0),
     }.get(kind, (logged - logged.mean(0)) / logged.std(0))
     daily, _ = window_scalings(kind, windows, rows)
     np.testing.assert_allclose(daily(windows.batch(rows)).reshape(-1, DAILY), expected, atol=1e-5)
+
+
+def test_piecewise_encoding_against_a_loop() -> None:
+    random = np.random.default_rng(0)
+    learned = np.stack([random.gamma(1, size=400), random.integers(0, 3, 400), np.full(400, 7.0)], axis=1)
+    encoding = fit_piecewise(learned)
+    values = np.concatenate([learned[:50], [[-1, 5, 7], [99, 1.5, 0], [np.nan, np.inf, -np.inf]]])
+    expected = []
+    for row in values:
+        filled = []
+        for k in (0, 1):  # the third is constant: it has no quantiles
+            edges = np.unique(np.quantile(learned[:, k], np.arange(QUANTILES + 1) / QUANTILES))
+            for low, high in pairwise(edges):
+                filled.append(0.5 if np.isnan(row[k]) else min(1, max(0, (row[k] - low) / (high - low))))
+        expected.append(filled)
+    found = encoding(values)
+    np.testing.assert_allclose(found, np.array(expected) - 0.5, atol=1e-4)
+    np.testing.assert_array_equal(Piecewise.from_dict(json.loads(json.dumps(encoding.to_dict())))(values), found)
+
+
+def test_scaling_takes_what_is_not_a_number_for_the_mean() -> None:
+    values = np.array([[1.0, 5], [np.nan, 7], [3, np.inf], [5, -np.inf]])
+    scaling = fit_scaling("standard", iter([values[:2], values[2:]]), 2)
+    np.testing.assert_allclose(scaling.shift, [3, 6])
+    found = scaling(values)
+    assert np.isfinite(found).all() and found[1, 0] == 0 and found[2, 1] > 10 and found[3, 1] < -10
 
 
 def test_a_constant_column_becomes_nothing() -> None:
