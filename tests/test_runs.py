@@ -46,6 +46,25 @@ def test_a_stage_that_fails_leaves_nothing_under_its_name(tmp_path: Path) -> Non
     assert two_stages(tmp_path, 1, 1) == ["a", "b"]
 
 
+def test_what_a_stage_keeps_is_found_again_by_the_same_key_and_goes_when_it_is_complete(tmp_path: Path) -> None:
+    def killed(run: Run, value: int) -> Path:
+        run.stage("a", {"v": value}, [], lambda out: None, deferred=True)
+        place = run.unfinished("a")
+        place.mkdir(exist_ok=True)
+        return place
+
+    with Run(tmp_path) as run:
+        first = killed(run, 1)
+    (first / "trial").write_text("done")
+    with Run(tmp_path) as run:
+        assert killed(run, 1) == first and (first / "trial").read_text() == "done"
+    with Run(tmp_path) as run:
+        other = killed(run, 2)
+        assert other != first and not list(other.iterdir())
+        run.finish("a")
+    assert {p.name for p in (tmp_path / "stages").iterdir()} == {"a"}
+
+
 def test_a_damaged_stage_note_means_compute_again(tmp_path: Path) -> None:
     two_stages(tmp_path, 1, 1)
     (tmp_path / "stages" / "a" / "stage.json").write_text('{"key": "')

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "tensorflow", "keras", "keras-tuner", "lightgbm", "shap", "BorutaShap", "statsmodels", "scipy", "scikit-learn",
-    "pm4py", "numpy", "pandas", "pyarrow", "duckdb", "ibis-framework", "plotly", "pydantic",
+    "pm4py", "flaml", "xgboost", "jax", "numpy", "pandas", "pyarrow", "duckdb", "ibis-framework", "plotly", "pydantic",
 )  # fmt: skip
 
 
@@ -151,7 +151,14 @@ class Run:
         write_json(partial / "stage.json", note)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
+        for left in self.stages.glob(f".{name}.unfinished.*"):
+            shutil.rmtree(left)
         return StageFolder(final)
+
+    def unfinished(self, name: str) -> Path:
+        """A folder in which a stage may keep what it has done so far: found again by the next attempt with the same
+        key, removed when the stage is complete."""
+        return self.stages / f".{name}.unfinished.{self._keys[name]}"
 
     def _partial(self, name: str) -> Path:
         return self.stages / f".{name}.partial"

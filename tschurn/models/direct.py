@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tschurn.contracts import Windows
-from tschurn.models.baselines import VIEWS, Boosting, Logistic, view_columns
+from tschurn.models.baselines import Logistic
+from tschurn.models.boosting import Boosting
+from tschurn.models.views import VIEWS, view_columns
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,103 +1,143 @@
-"""training and validation windows → scaling and architecture by experiment, hyperparameters by Bayesian search.
+"""a model and its windows → the settings that a search found for it, and how its trials went.
 
-Experiment and search see a stated sample of the users and few epochs; what they choose is fitted on
-everything afterwards.
+Trials see a stated sample of the users, and networks few epochs; what is chosen is fitted on everything afterwards.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tschurn.contracts import Windows
-from tschurn.models.networks import ARCHITECTURES, Hyperparameters, Network, score
-from tschurn.models.scaling import SCALINGS
-from tschurn.models.search_space import search_space
+from tschurn.models.boosting import STEP, Boosting, fit_rounds
+from tschurn.models.evaluation import auc, average_precision, log_loss
+from tschurn.models.graphs import Hyperparameters
+from tschurn.models.networks import make_network, prepare_keras
+from tschurn.models.oracle import replace_json
+from tschurn.models.search import Evaluate, Trial, Watch, best_of, search, trial_seed
+from tschurn.models.search_space import boosting_space, network_space
+
+if TYPE_CHECKING:
+    import keras_tuner as kt
 
 Rows = tuple[np.ndarray, np.ndarray]  # positions of windows, their labels
 Report = Callable[[str], None]  # one unit of work is done
 
+REPEATS = 2  # fits of the best trial under other seeds: was it good, or lucky?
+_AT_ONCE = 4  # trials at most: those of a batch know nothing of each other
+# TensorFlow keeps 7 MB of each network that it trained; a longer search than this gets fresh processes.
+_RENEW = 20
 
-def experiment(
-    windows: Windows, train: Rows, validation: Rows, seed: int, epochs: int, done: Report
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend. folder: where its trials are kept until the stage is complete."""
+
+    trials: int
+    seconds: float | None
+    seed: int
+    folder: Path
+    workers: int = 1
+    renew: int | None = None
+
+
+@dataclass(frozen=True)
+class NetworkTrial:
+    """Hyperparameters → how a network with them does on validation."""
+
+    windows: Windows
+    train: Rows
+    validation: Rows
+    start: Hyperparameters
+    epochs: int
+    targets: tuple[str, ...]
+
+    def __call__(self, values: dict[str, Any], seed: int, watch: Watch) -> dict[str, float]:
+        network = make_network("trial", replace(self.start, **values), seed, self.epochs, self.targets)
+        network.fit(self.windows, *self.train, self.validation, watch=watch)
+        return scores(self.validation[1], network.log_odds(self.windows, self.validation[0])) | {
+            "epochs": network.epochs
+        }
+
+
+class BoostingTrial:
+    """LightGBM's parameters → how it does on validation. All trials share one binned data set."""
+
+    def __init__(self, model: Boosting, windows: Windows, train: Rows, validation: Rows) -> None:
+        self._parameters = model.parameters
+        self._data = model.data(windows, *train)
+        self._held = model.data(windows, *validation, reference=self._data)
+        self._y = validation[1]
+
+    def __call__(self, values: dict[str, Any], seed: int, watch: Watch) -> dict[str, float]:
+        booster = fit_rounds({**self._parameters, **values, "seed": seed}, self._data, self._held, watch)
+        found = booster.predict(self._held.get_data(), raw_score=True, num_iteration=booster.best_iteration)
+        return scores(self._y, found) | {"epochs": -(-booster.best_iteration // STEP)}
+
+
+def tune_network(trial: NetworkTrial, budget: Budget, done: Report) -> tuple[Hyperparameters, list[dict[str, Any]]]:
+    """Search around where `trial` starts → the best hyperparameters, and TRIALS rows without target."""
+    start = trial.start
+    budget = replace(budget, renew=_RENEW if budget.trials > _RENEW else None)
+    found, rows = tune(start.architecture, network_space(start), trial, budget, done)
+    return replace(start, **found), rows
+
+
+def tune_boosting(
+    model: Boosting, windows: Windows, train: Rows, validation: Rows, budget: Budget, done: Report
 ) -> list[dict[str, Any]]:
-    """Every scaling with every architecture, default hyperparameters → EXPERIMENTS rows without target.
-
-    The best AP on validation is `chosen`.
-    """
-    rows = []
-    for architecture in ARCHITECTURES:
-        for scaling in SCALINGS:
-            network = Network(architecture, Hyperparameters(architecture, scaling), seed, epochs)
-            network.fit(windows, *train, validation)
-            rows.append(
-                {"scaling": scaling, "architecture": architecture, **_finite(score(network, windows, *validation)),
-                 "epochs": network.epochs, "chosen": False}
-            )  # fmt: skip
-            done(f"{architecture}, {scaling}")
-    max(rows, key=lambda row: row["ap"])["chosen"] = True
+    """Search around LightGBM's parameters; `model` takes the best → TRIALS rows without target."""
+    space, evaluate = boosting_space(model.parameters), BoostingTrial(model, windows, train, validation)
+    # LightGBM's own threads serve a trial better than a second process
+    found, rows = tune(model.name, space, evaluate, replace(budget, workers=1), done)
+    model.tuned(found)
     return rows
 
 
-def best_scalings(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """EXPERIMENTS rows → for each architecture the scaling with the best AP."""
-    ranked = sorted(rows, key=lambda row: row["ap"])
-    return {row["architecture"]: row["scaling"] for row in ranked}
+def tune(
+    name: str, space: kt.HyperParameters, evaluate: Evaluate, budget: Budget, done: Report
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Search, then fit the best trial again under other seeds → its values, and TRIALS rows without target."""
 
+    def told(trial: Trial) -> None:
+        done(f"{name}, trial {trial.number + 1} of {budget.trials}: AP {trial.ap:.3f}")
 
-def search(
-    windows: Windows, train: Rows, validation: Rows, start: Hyperparameters, start_ap: float, *,
-    trials: int, seconds: float | None, epochs: int, seed: int, folder: Path, done: Report,
-) -> tuple[Hyperparameters, list[dict[str, Any]]]:  # fmt: skip
-    """Bayesian search (Gaussian process, upper confidence bound) by keras-tuner around `start`.
-
-    → the best hyperparameters (`start` itself if no trial beats its AP of the experiment), and
-    TRIALS rows without target. Each trial's randomness follows from seed and trial number alone.
-    """
-    import keras_tuner as kt
-
-    has_history = windows.history(train[0][:1]).shape[1] > 0
-    found: list[dict[str, Any]] = []
-    until = time.monotonic() + (seconds or np.inf)
-
-    class Search(kt.BayesianOptimization):
-        def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
-            values = trial.hyperparameters.values
-            try:
-                hyperparameters = replace(start, **values)
-                network = Network("trial", hyperparameters, seed, epochs)
-                network.fit(windows, *train, validation)
-                scores = _finite(score(network, windows, *validation))
-            except Exception as error:  # keras-tuner would swallow it and go on
-                raise kt.errors.FatalError(f"trial {trial.trial_id}: {error}") from error
-            found.append(
-                {"trial": len(found), "hyperparameters": json.dumps(values, sort_keys=True), "ap": scores["ap"],
-                 "epochs": network.epochs, "chosen": False}
-            )  # fmt: skip
-            done(f"trial {len(found)} of {trials}: AP {scores['ap']:.3f}")
-            if time.monotonic() > until:
-                self.oracle.max_trials = len(found)
-            return {"ap": scores["ap"]}
-
-    tuner = Search(
-        objective=kt.Objective("ap", "max"), max_trials=trials, seed=seed,
-        hyperparameters=search_space(start, has_history),
-        # its own default, three per dimension, would leave 15 trials all random
-        num_initial_points=max(3, trials // 3),
-        directory=str(folder), project_name="trials", overwrite=True,
+    folder = budget.folder / name
+    trials = search(
+        space, evaluate, trials=budget.trials, seconds=budget.seconds, seed=budget.seed, folder=folder,
+        workers=budget.workers, renew=budget.renew, prepare=partial(prepare_keras, 1), done=told,
     )  # fmt: skip
-    tuner.search(verbose=0)
-    best = max(found, key=lambda row: row["ap"])
-    if best["ap"] <= start_ap:
-        return start, found
-    best["chosen"] = True
-    return replace(start, **json.loads(best["hyperparameters"])), found
+    best = best_of(trials)
+    rows = [_row(name, t.number, 0, t.values, vars(t), t is best) for t in trials]
+    for repeat in range(1, REPEATS + 1):
+        seed = trial_seed(budget.seed, 11, best.number, repeat)
+        again = kept(folder / f"again_{best.number}_{repeat}.json", partial(evaluate, best.values, seed, Watch()))
+        rows.append(_row(name, best.number, repeat, best.values, {**again, "stopped": False}, False))
+        done(f"{name}, best trial under another seed: AP {again['ap']:.3f}")
+    return best.values, rows
+
+
+def kept(file: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `compute` gives; what it gave before it was interrupted is not computed again."""
+    if file.exists():
+        return json.loads(file.read_text())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_json(file, value := compute())
+    return value
+
+
+def scores(y: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
+    """→ AP, AUC and log loss; a model that diverged scores as chance."""
+    if not np.isfinite(log_odds).all():
+        rate = float(np.clip(y.mean(), 1e-6, 1 - 1e-6))
+        return {"ap": rate, "auc": 0.5, "log_loss": log_loss(y, np.full(len(y), np.log(rate / (1 - rate))))}
+    return {"ap": average_precision(y, log_odds), "auc": auc(y, log_odds), "log_loss": log_loss(y, log_odds)}
 
 
 def sample_of_users(windows: Windows, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -109,7 +149,12 @@ def sample_of_users(windows: Windows, rows: np.ndarray, share: float, seed: int)
     return sample if len(sample) else rows
 
 
-def _finite(scores: dict[str, float]) -> dict[str, float]:
-    """A network that diverged scores worst instead of not at all."""
-    worst = {"ap": 0.0, "auc": 0.0, "log_loss": 99.0}
-    return {name: value if np.isfinite(value) else worst[name] for name, value in scores.items()}
+def workers_of(threads: int) -> int:
+    """How many trials of a network to run at once."""
+    return min(threads, _AT_ONCE)
+
+
+def _row(name: str, number: int, repeat: int, values: dict[str, Any], result: dict[str, Any], chosen: bool) -> dict:
+    return {"model": name, "trial": number, "repeat": repeat, "hyperparameters": json.dumps(values, sort_keys=True),
+            "ap": result["ap"], "log_loss": result["log_loss"], "epochs": result["epochs"],
+            "stopped": result["stopped"], "chosen": chosen}  # fmt: skip
