@@ -62,10 +62,46 @@ def test_ece_against_a_slow_version_and_the_perfect_model() -> None:
     y = (random.random(5000) < p).astype(float)
     order = np.argsort(p)
     slow = sum(abs(p[b].mean() - y[b].mean()) * len(b) / 5000 for b in np.array_split(order, 10))
-    assert ev.metrics(y, p)["ece"][0] == pytest.approx(slow, abs=1e-3)
+    assert ev.metrics(y, p)["ece"][0] == pytest.approx(slow, abs=1e-3) == ev.expected_calibration_error(y, p)
     perfect = ev.ece_of_perfect_model(p, 0)
     assert 0.3 * perfect < slow < 3 * perfect  # p is the perfect model here
     assert ev.metrics(y, p**3)["ece"][0] > 5 * perfect
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), ties=st.booleans())
+def test_the_parts_of_the_brier_score_equal_slow_ones_and_add_up_to_it(seed: int, ties: bool) -> None:
+    y, p, w = sample(seed, ties=ties)
+    w[0] = 1
+    got = {name: values[0] for name, values in ev.metrics(y, p, w[None]).items()}
+    y, p = (np.repeat(values, w.astype(int)) for values in (y, p))  # a weight is that many windows
+    edges = np.unique(np.quantile(sample(seed, ties=ties)[1], np.arange(1, 10) / 10))
+    slow = dict.fromkeys(("reliability", "resolution", "within"), 0.0)
+    for b in range(len(edges) + 1):
+        here = [i for i in range(len(p)) if (edges <= p[i]).sum() == b]
+        if not here:
+            continue
+        mean, rate = np.mean(p[here]), np.mean(y[here])
+        slow["reliability"] += len(here) / len(p) * (mean - rate) ** 2
+        slow["resolution"] += len(here) / len(p) * (rate - y.mean()) ** 2
+        slow["within"] += sum((p[i] - mean) ** 2 - 2 * (p[i] - mean) * (y[i] - rate) for i in here) / len(p)
+    slow["uncertainty"] = y.mean() * (1 - y.mean())
+    for part, value in slow.items():
+        assert got[f"brier_{part}"] == pytest.approx(value, abs=1e-12), part
+    total = slow["reliability"] - slow["resolution"] + slow["uncertainty"] + slow["within"]
+    assert got["brier"] == pytest.approx(total, abs=1e-12)
+
+
+def test_what_the_parts_of_the_brier_score_mean() -> None:
+    random = np.random.default_rng(2)
+    p = np.round(random.random(20000), 1)
+    y = (random.random(20000) < p).astype(float)
+    right, wrong = (ev.metrics(y, q) for q in (p, np.clip(p + 0.2, 0, 1)))
+    assert right["brier_reliability"][0] < 0.001 < 0.02 < wrong["brier_reliability"][0]
+    assert wrong["brier_resolution"][0] == pytest.approx(right["brier_resolution"][0], abs=0.005)
+    know_nothing = ev.metrics(y, np.full(20000, y.mean()))
+    assert know_nothing["brier"][0] == pytest.approx(know_nothing["brier_uncertainty"][0])
+    assert know_nothing["brier_resolution"][0] == pytest.approx(0)
 
 
 def test_one_class_gives_no_number_that_is_not_one() -> None:
@@ -93,6 +129,8 @@ def test_resampling_users_and_anchors_covers_the_truth() -> None:
 
 def test_reliability_bins_hold_everybody_once() -> None:
     y, p, _ = sample(5, n=777)
-    rows = ev.reliability(y, p)
+    rows = ev.reliability(y, p, p - 0.1, p + 0.2)
     assert sum(row["windows"] for row in rows) == 777
     assert all(row["low"] <= row["y_mean"] <= row["high"] for row in rows)
+    assert [row["p_low"] for row in rows] == pytest.approx([row["p_mean"] - 0.1 for row in rows])
+    assert [row["p_high"] for row in rows] == pytest.approx([row["p_mean"] + 0.2 for row in rows])

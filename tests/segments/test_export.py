@@ -41,7 +41,11 @@ def priority_rows(users):
             "rank": np.arange(1, n + 1),
             "segment": (["priority", "other_churners", "rest"] * n)[:n],
             "p_churn": np.linspace(0.9, 0.1, n),
+            "p_churn_low": np.linspace(0.85, 0.05, n),
+            "p_churn_high": np.linspace(0.95, 0.15, n),
             "p_sticker": np.linspace(0.8, 0.2, n),
+            "p_sticker_low": np.linspace(0.75, 0.15, n),
+            "p_sticker_high": np.linspace(0.85, 0.25, n),
             "priority": np.linspace(0.9, 0.1, n) * np.linspace(0.8, 0.2, n),
             "log_priority": np.log(np.linspace(0.9, 0.1, n) * np.linspace(0.8, 0.2, n)),
         }
@@ -104,6 +108,11 @@ def test_both_lists_are_written_the_group_alone_and_everybody(tmp_path):
     assert everybody["user_id"].tolist() == [11, 12, 13, 14]
     assert everybody["segment"].tolist() == ["관리우선대상군", "일반이탈군", "그 외", "관리우선대상군"]
     assert everybody["reason_1"].tolist()[0] == "churn 이유 1: 11"
+    for file in paths.values():
+        assert list(read(file).columns)[3:9] == [
+            *("p_churn", "p_churn_low", "p_churn_high", "p_sticker", "p_sticker_low", "p_sticker_high")
+        ]
+    assert everybody["p_sticker_low"].tolist()[:1] == [0.75] and everybody["p_churn_high"].tolist()[:1] == [0.95]
 
 
 def test_an_empty_group_leaves_a_file_with_its_header(tmp_path):

@@ -25,7 +25,9 @@ def scores(p_churn, p_sticker=None, users=None):
     users = list(range(len(p_churn))) if users is None else users
     targets = {"churn": p_churn} if p_sticker is None else {"churn": p_churn, "sticker": p_sticker}
     parts = [
-        pd.DataFrame({"user_id": users, "anchor_day": NEWEST, "target": t, "p": np.asarray(p, dtype=float)})
+        pd.DataFrame({"user_id": users, "anchor_day": NEWEST, "target": t, "p": np.asarray(p, dtype=float)}).assign(
+            p_low=lambda part: part["p"] / 2, p_high=lambda part: (part["p"] + 1) / 2
+        )
         for t, p in targets.items()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -58,8 +60,16 @@ def test_priority_is_the_product_best_first():
 def test_without_sticker_the_priority_is_p_churn():
     table = priority.priority_table(scores([0.1, 0.8]), 0.5, experiment())
     assert table["priority"].tolist() == table["p_churn"].tolist() == [0.8, 0.1]
-    assert table["p_sticker"].isna().all()
+    assert table[["p_sticker", "p_sticker_low", "p_sticker_high"]].isna().all(axis=None)
+    assert table["p_churn_low"].tolist() == [0.4, 0.05]
     PRIORITY.check(table)
+
+
+def test_the_intervals_stay_with_their_user_and_target():
+    table = priority.priority_table(scores([0.9, 0.2, 0.5], [0.1, 0.9, 0.5]), 0.2, experiment())
+    for target in ("churn", "sticker"):
+        p, low, high = (table[f"p_{target}{end}"] for end in ("", "_low", "_high"))
+        assert low.tolist() == (p / 2).tolist() and high.tolist() == ((p + 1) / 2).tolist()
 
 
 def test_ties_are_broken_by_p_churn_then_by_user_id():

@@ -27,6 +27,7 @@ def tables(users=300, seed=0, targets=("churn", "sticker"), names=None):
     ids = list(range(users)) if names is None else names
     p = {target: rng.random(users) for target in targets}
     scores = pd.concat([pd.DataFrame({"user_id": ids, "anchor_day": NEWEST, "target": t, "p": p[t]}) for t in targets])
+    scores = scores.assign(p_low=scores["p"] / 2, p_high=scores["p"])
     closed = [
         pd.DataFrame(
             {

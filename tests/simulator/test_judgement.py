@@ -86,7 +86,7 @@ def a_run(
         "truth": _truth(random, users),
         "windows": fake,
         "judged": random.permutation(test)[: max(1, len(test) - 3)],
-        "predictions": _predictions(random, index, targets),
+        **_predictions(random, index, targets),
         "target_summary": pd.DataFrame([(t, "gru") for t in targets], columns=["target", "used"]),
         **_explanation(random, fake, targets),
     }
@@ -101,7 +101,7 @@ def _truth(random: np.random.Generator, users: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(c.TRUTH.columns)).sample(frac=1, random_state=1)
 
 
-def _predictions(random: np.random.Generator, index: pd.DataFrame, targets: list[str]) -> pd.DataFrame:
+def _predictions(random: np.random.Generator, index: pd.DataFrame, targets: list[str]) -> dict[str, pd.DataFrame]:
     closed = index[index["split"] != "open"]
     parts = [
         closed.assign(
@@ -113,7 +113,11 @@ def _predictions(random: np.random.Generator, index: pd.DataFrame, targets: list
         for target in targets
         for model in ("gru", "recency")
     ]
-    return pd.concat(parts).sample(frac=1, random_state=2)
+    predictions = pd.concat(parts).sample(frac=1, random_state=2)
+    used = predictions[(predictions["model"] == "gru") & (predictions["split"] == "test")]
+    ends = used[["user_id", "anchor_day", "target"]].sample(frac=1, random_state=3)
+    ends = ends.assign(p_low=random.random(len(ends)) / 2, p_high=(1 + random.random(len(ends))) / 2)
+    return {"predictions": predictions, "test_intervals": ends}
 
 
 def _explanation(random: np.random.Generator, windows: FakeWindows, targets: list[str]) -> dict[str, pd.DataFrame]:
@@ -176,6 +180,7 @@ def slow(run: dict[str, Any]) -> Figures:
     found: Figures = {}
     for target in run["target_summary"]["target"]:
         found |= slow_probabilities(run["predictions"], truth, target)
+        found |= slow_intervals(run, truth, target)
     test = [r for r in run["predictions"].itertuples() if (r.target, r.model, r.split) == ("churn", "gru", "test")]
     causes = [cause_of(truth, r.user_id, r.anchor_day) or "none" for r in test]
     for about in (*CAUSES, "none"):
@@ -196,7 +201,7 @@ def slow_probabilities(predictions: pd.DataFrame, truth: dict, target: str) -> F
     p_true = np.array([getattr(truth[r.user_id, r.anchor_day], f"p_{target}_true") for r in test])
     ap, ceiling, base = ev.average_precision(y, p), ev.average_precision(y, p_true), y.mean()
     inside, start = [], 0
-    for row in ev.reliability(y, p):  # bins hold the windows in the order of p
+    for row in ev.reliability(y, p, p, p):  # bins hold the windows in the order of p
         inside.append(row["low"] <= p_true[start : start + row["windows"]].mean() <= row["high"])
         start += row["windows"]
     values = {
@@ -206,6 +211,29 @@ def slow_probabilities(predictions: pd.DataFrame, truth: dict, target: str) -> F
         "p_spearman": pd.Series(p).rank().corr(pd.Series(p_true).rank()), "bins_covered": mean(inside),
     }  # fmt: skip
     return {(target, figure, ""): (value, len(test)) for figure, value in values.items()}
+
+
+def slow_intervals(run: dict[str, Any], truth: dict, target: str) -> Figures:
+    p = {
+        (r.user_id, r.anchor_day): r.p
+        for r in run["predictions"].itertuples()
+        if (r.target, r.model, r.split) == (target, "gru", "test")
+    }
+    windows = sorted(
+        (p[r.user_id, r.anchor_day], r.p_low, getattr(truth[r.user_id, r.anchor_day], f"p_{target}_true"), r.p_high)
+        for r in run["test_intervals"].itertuples() if r.target == target
+    )  # fmt: skip
+    edges = sorted({float(np.quantile([w[0] for w in windows], k / 10)) for k in range(1, 10)})
+    bins: dict[int, list] = {}
+    for window in windows:
+        bins.setdefault(sum(edge <= window[0] for edge in edges), []).append(window)
+    means = [[mean([w[i] for w in of_bin]) for i in (1, 2, 3)] for of_bin in bins.values()]
+    values = {
+        "interval_covered": mean([low <= true <= high for _, low, true, high in windows]),
+        "interval_bins_covered": mean([low <= true <= high for low, true, high in means]),
+        "interval_width": mean([high - low for _, low, _, high in windows]),
+    }
+    return {(target, figure, ""): (value, len(windows)) for figure, value in values.items()}
 
 
 def slow_selection(run: dict[str, Any], feature_of: dict[str, str]) -> Figures:
@@ -372,6 +400,9 @@ def by_hand() -> dict[str, Any]:
         "windows": windows,
         "judged": np.arange(4),
         "predictions": index.assign(target="churn", model="gru", p=[0.7, 0.3, 0.4, 0.1], y=[1, 1, 0, 0]),
+        "test_intervals": index[["user_id", "anchor_day"]].assign(
+            target="churn", p_low=[0.5, 0.2, 0.3, 0.0], p_high=[0.8, 0.55, 0.5, 0.4]
+        ),
         "target_summary": pd.DataFrame({"target": ["churn"], "used": ["gru"]}),
         "collinearity": pd.DataFrame({"column": flat["column"], "kept": flat["column"].isin(kept)}),
         "selection": pd.DataFrame(
@@ -396,6 +427,10 @@ BY_HAND: dict[tuple[str, str], tuple[float | None, int]] = {
     ("p_error", ""): ((0.2 + 0.3 + 0.2 + 0.3) / 4, 4),
     ("p_spearman", ""): (0.4, 4),  # ranks 4 2 3 1 against 4 3 1 2: 1 - 6 · (0 + 1 + 4 + 1) / 60
     ("bins_covered", ""): (1.0, 4),  # a bin each: [0.21, 1] after a 1, [0, 0.79] after a 0
+    # a 0.9 not in [0.5, 0.8], b 0.6 not in [0.2, 0.55], c 0.2 not in [0.3, 0.5], a's second 0.4 at the end of [0, 0.4]
+    ("interval_covered", ""): (0.25, 4),
+    ("interval_bins_covered", ""): (0.25, 4),
+    ("interval_width", ""): ((0.3 + 0.35 + 0.2 + 0.4) / 4, 4),
     ("cause_share", "burnout"): (0.25, 1),
     ("cause_share", "chance"): (0.25, 1),
     ("cause_share", "none"): (0.25, 1),

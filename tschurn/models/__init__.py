@@ -18,12 +18,14 @@ def fit_target(
     experiment: Experiment,
     threads: int,
     folder: Path,
+    unfinished: Path,
     progress: Progress,
     test_evaluations: int,
     refit: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Everything for one target → its tables by name; models are saved in `folder`.
 
+    unfinished: where experiments and searches keep what has ended, until the stage is complete.
     test_evaluations: how often test has been looked at in this run folder, this time included.
     refit: whether to fit the used model again on all closed windows, and score the newest ones by it.
     """
@@ -33,9 +35,11 @@ def fit_target(
     from tschurn.models.training import train
     from tschurn.models.verdict import evaluate
 
-    trained = train(windows, target, experiment, threads, folder, progress)
+    trained = train(windows, target, experiment, threads, folder, unfinished, progress)
     tables = evaluate(windows, target, trained, experiment.experiment.seed)
-    scores, out_of_time, agreement = refit_and_score(windows, target, trained, folder) if refit else (None, None, None)
+    scores, out_of_time, agreement = (
+        refit_and_score(windows, target, trained, folder, experiment.experiment.seed) if refit else (None, None, None)
+    )
     used = trained.models[trained.used]
     summary = {
         "target": target, "used": trained.used, "best_network": trained.best_network,
@@ -71,8 +75,10 @@ def _predictions(windows: Windows, target: str, trained) -> pd.DataFrame:
 
 def direct_explainer(folder: Path, windows: Windows):
     """A saved model → what explains it exactly (columns, values, contributions), or None if nothing does."""
-    from tschurn.models.baselines import Boosting, Logistic, load_model
+    from tschurn.models.baselines import Logistic
+    from tschurn.models.boosting import Boosting
     from tschurn.models.direct import Direct
+    from tschurn.models.saved import load_model
 
-    model = load_model(folder)
+    model = load_model(folder, windows)
     return Direct(model, windows) if isinstance(model, Boosting | Logistic) else None

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-METRIC_NAMES = ("base_rate", "accuracy", "ap", "micro_ap", "auc", "brier", "ece", "ece_perfect", "lift_10", "lift_20")
+METRIC_NAMES = (
+    *("base_rate", "accuracy", "ap", "micro_ap", "auc"),
+    *("brier", "brier_reliability", "brier_resolution", "brier_uncertainty", "brier_within"),
+    *("ece", "ece_perfect", "lift_10", "lift_20"),
+)
+_NEWTON_STEPS = 12
 BINS = 10
 REPLICATES = 300
 _CHUNK = 25  # replicates evaluated at once: bounds memory to _CHUNK × windows
@@ -48,12 +53,37 @@ def log_loss(y: np.ndarray, log_odds: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0, log_odds) - y * log_odds))
 
 
+def expected_calibration_error(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean over windows of |mean p − rate| of their bin, 10 bins of equal mass."""
+    return float(_ece(_equal_mass_bins(p), y, p, np.ones((1, len(y))))[0])
+
+
+def calibrated_log_loss(y: np.ndarray, log_odds: np.ndarray) -> float:
+    """The log loss that is left after the best straight line through the log-odds, fitted to the same windows: what a
+    ranking is worth where the base rate has moved (Platt 1999). Infinite for log-odds that are not finite."""
+    if not np.isfinite(log_odds).all():
+        return np.inf
+    spread = log_odds.std()
+    x = (log_odds - log_odds.mean()) / spread if spread > 0 else np.zeros(len(y))
+    design = np.stack([x, np.ones(len(y))], axis=1)
+    line = np.zeros(2)
+    for _ in range(_NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(design @ line, -30, 30)))
+        curvature = design.T @ (design * (p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
+        line += np.clip(np.linalg.solve(curvature, design.T @ (y - p)), -2, 2)
+    line[0] = max(line[0], 0.0)  # a ranking that is worse than none is not turned round
+    return log_loss(y, design @ line)
+
+
 def metrics(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Labels [n] and probabilities [n], weights [replicates × n] → each metric [replicates].
 
     accuracy at p ≥ 0.5; micro_ap: AP of both classes' indicator columns pooled; ece over 10 bins of
     equal mass; lift_10, lift_20: positive rate of the top 10 % and 20 % over the base rate. Metrics
-    that a replicate leaves undefined (one class only) are NaN.
+    that a replicate leaves undefined (one class only) are NaN. The Brier score by its parts (Murphy 1973) over the
+    bins of ece: brier = brier_reliability − brier_resolution + brier_uncertainty + brier_within, the last being
+    what bins add: the mean of (p − mean p)² − 2·(p − mean p)·(y − rate) within them (Stephenson, Coelho &
+    Jolliffe 2008).
     """
     n = len(y)
     weights = np.ones((1, n)) if weights is None else weights
@@ -72,11 +102,19 @@ def metrics(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> 
             "micro_ap": _ranked(pooled, pooled_y, np.concatenate([w, w], axis=1))["ap"],
             "auc": ranked["auc"],
             "brier": w @ (p - y) ** 2 / total,
+            **_brier_parts(bins, y, p, w),
             "ece": _ece(bins, y, p, w),
             "lift_10": ranked["lift_10"],
             "lift_20": ranked["lift_20"],
         }
         parts.append(found)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def resampled(y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Labels [n], scores [n], weights [replicates × n] → "ap", "auc", "lift_10", "lift_20", [replicates] each."""
+    ranking = Ranking.of(scores)
+    parts = [_ranked(ranking, y, weights[start : start + _CHUNK]) for start in range(0, len(weights), _CHUNK)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -108,8 +146,9 @@ def interval(values: np.ndarray) -> tuple[float | None, float | None]:
     return float(low), float(high)
 
 
-def reliability(y: np.ndarray, p: np.ndarray) -> list[dict[str, float]]:
-    """→ one row per equal-mass bin: windows, mean p, observed rate with its Wilson 95 % interval."""
+def reliability(y: np.ndarray, p: np.ndarray, p_low: np.ndarray, p_high: np.ndarray) -> list[dict[str, float]]:
+    """Labels, probabilities and the ends of their intervals, [n] each → one row per equal-mass bin of p: windows, the
+    means of p, p_low and p_high, the observed rate with its Wilson 95 % interval."""
     from scipy.stats import binomtest
 
     rows = []
@@ -118,6 +157,7 @@ def reliability(y: np.ndarray, p: np.ndarray) -> list[dict[str, float]]:
         here = bins == b
         bounds = binomtest(int(y[here].sum()), int(here.sum())).proportion_ci(method="wilson")
         rows.append({"bin": int(b), "windows": int(here.sum()), "p_mean": float(p[here].mean()),
+                     "p_low": float(p_low[here].mean()), "p_high": float(p_high[here].mean()),
                      "y_mean": float(y[here].mean()), "low": bounds.low, "high": bounds.high})  # fmt: skip
     return rows
 
@@ -152,6 +192,23 @@ def _equal_mass_bins(p: np.ndarray) -> np.ndarray:
     """→ bin of each window, 0 .. 9, by quantiles of p; equal values share a bin."""
     edges = np.quantile(p, np.arange(1, BINS) / BINS)
     return np.searchsorted(np.unique(edges), p, side="right")
+
+
+def _brier_parts(bins: np.ndarray, y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """→ the four parts of the Brier score, [replicates] each."""
+    member = np.zeros((len(bins), bins.max() + 1))
+    member[np.arange(len(bins)), bins] = 1
+    n, sum_p, sum_y = (weights @ (member * values[:, None]) for values in (np.ones(len(y)), p, y))
+    mean_p, rate = (np.divide(s, n, out=np.zeros_like(n), where=n > 0) for s in (sum_p, sum_y))
+    total = n.sum(axis=1)
+    base_rate = sum_y.sum(axis=1) / total
+    between = (n * mean_p * (mean_p - 2 * rate)).sum(axis=1)
+    return {
+        "brier_reliability": (n * (mean_p - rate) ** 2).sum(axis=1) / total,
+        "brier_resolution": (n * (rate - base_rate[:, None]) ** 2).sum(axis=1) / total,
+        "brier_uncertainty": base_rate * (1 - base_rate),
+        "brier_within": (weights @ (p * (p - 2 * y)) - between) / total,
+    }
 
 
 def _ece(bins: np.ndarray, y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -16,16 +16,18 @@ import pandas as pd
 
 from tschurn.contracts import Windows
 from tschurn.models.calibration import fit_calibration
+from tschurn.models.saved import save_model
 from tschurn.models.training import Blocks, Trained
+from tschurn.models.venn_abers import fit_intervals
 
 
 def refit_and_score(
-    windows: Windows, target: str, trained: Trained, folder: Path
+    windows: Windows, target: str, trained: Trained, folder: Path, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, float | None]:
     """→ SCORES of the newest anchor's windows, OUT_OF_TIME, and the refit's rank correlation with the
     evaluated model on the former.
 
-    Writes the refitted model and its calibration to folder/refit.
+    Writes the refitted model, its calibration and its intervals to folder/refit.
     """
     from scipy.stats import spearmanr
 
@@ -35,11 +37,13 @@ def refit_and_score(
     before = trained.log_odds[trained.used].to_numpy()
     model: Any = trained.models[trained.used]
     model.fit(windows, *blocks.pair(blocks.learnable))
-    calibration = fit_calibration(before[blocks.test], blocks.y[blocks.test])
+    user, anchor = (windows.index[c].to_numpy()[blocks.test] for c in ("user", "anchor"))
+    calibration = fit_calibration(before[blocks.test], blocks.y[blocks.test], user, seed)
+    intervals = fit_intervals(before[blocks.test], blocks.y[blocks.test], user, anchor, seed)
     log_odds = model.log_odds(windows, rows)
-    (folder / "refit").mkdir()
-    model.save(folder / "refit")
-    (folder / "refit" / "calibration.json").write_text(json.dumps(calibration.to_dict()))
+    save_model(model, folder / "refit", windows)
+    for name, learned in (("calibration", calibration), ("intervals", intervals)):
+        (folder / "refit" / f"{name}.json").write_text(json.dumps(learned.to_dict()))
 
     def table(positions: np.ndarray, values: np.ndarray) -> pd.DataFrame:
         keys = windows.index.iloc[positions][["user_id", "anchor_day"]].reset_index(drop=True)
@@ -47,4 +51,6 @@ def refit_and_score(
 
     constant = min(np.ptp(log_odds), np.ptp(before[rows])) == 0
     agreement = None if constant else float(spearmanr(log_odds, before[rows]).statistic)
-    return table(rows, log_odds), table(blocks.test, before[blocks.test]), agreement
+    scores = table(rows, log_odds)
+    scores["p_low"], scores["p_high"] = intervals(log_odds, scores["p"].to_numpy())
+    return scores, table(blocks.newest, before[blocks.newest]), agreement

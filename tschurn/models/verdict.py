@@ -1,6 +1,7 @@
-"""predictions of all models on test → METRICS, DIFFERENCES, DIFFERENCES_BY_ANCHOR, RELIABILITY.
+"""predictions of all models on test → METRICS, DIFFERENCES, DIFFERENCES_BY_ANCHOR, RELIABILITY, CALIBRATION_CHOICE,
+TEST_INTERVALS.
 
-The only module that looks at test labels.
+The only module that compares models by test labels.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pandas as pd
 from tschurn.contracts import Windows
 from tschurn.models import evaluation as ev
 from tschurn.models.training import Blocks, Trained
+from tschurn.models.venn_abers import fit_intervals
 
 
 def evaluate(windows: Windows, target: str, trained: Trained, seed: int) -> dict[str, pd.DataFrame]:
@@ -37,13 +39,39 @@ def evaluate(windows: Windows, target: str, trained: Trained, seed: int) -> dict
         _difference(target, trained, name, ap, replicates) for name in trained.models if name != trained.used
     ]
     rival = trained.best_baseline if trained.used != trained.best_baseline else trained.best_network
-    curve = [{"target": target, "model": trained.used, **row} for row in ev.reliability(y, p[trained.used])]
+    intervals = _intervals(windows, target, trained, blocks, seed)
+    ends = (intervals[end].to_numpy() for end in ("p_low", "p_high"))
+    curve = [{"target": target, "model": trained.used, **row} for row in ev.reliability(y, p[trained.used], *ends)]
     return {
         "metrics": pd.DataFrame(metrics),
         "differences": pd.DataFrame(differences),
         "differences_by_anchor": _by_anchor(target, index, y, p[trained.used], p[rival], rival),
         "reliability": pd.DataFrame(curve),
+        "calibration_choice": _choice(target, trained),
+        "test_intervals": intervals,
     }
+
+
+def _intervals(windows: Windows, target: str, trained: Trained, blocks: Blocks, seed: int) -> pd.DataFrame:
+    """→ TEST_INTERVALS: those of the used model, learned where its calibration was."""
+    log_odds = trained.log_odds[trained.used].to_numpy()
+    known, test = blocks.calibration, blocks.test
+    user, anchor = (windows.index[c].to_numpy()[known] for c in ("user", "anchor"))
+    intervals = fit_intervals(trained.held[trained.used], blocks.y[known], user, anchor, seed)
+    low, high = intervals(log_odds[test], trained.calibrations[trained.used](log_odds[test]))
+    keys = windows.index.iloc[test][["user_id", "anchor_day"]].reset_index(drop=True)
+    return keys.assign(target=target, p_low=low, p_high=high)
+
+
+def _choice(target: str, trained: Trained) -> pd.DataFrame:
+    """→ CALIBRATION_CHOICE of the used model."""
+    calibration = trained.calibrations[trained.used]
+    alone = [{"method": calibration.method, "log_loss": None, "ece": None}]
+    rows = [
+        {"target": target, "model": trained.used, **tried, "chosen": tried["method"] == calibration.method}
+        for tried in calibration.tried or alone
+    ]
+    return pd.DataFrame(rows)
 
 
 def _difference(

@@ -1,7 +1,8 @@
 """SCORES + OUT_OF_TIME + PROFILE → PRIORITY, THRESHOLD, COMPARISON: who first, and how they differ.
 
 `priority` ranks the scored users and cuts the list, `comparison` tests how the priority group
-differs from the others, `export` writes the lists that people work with.
+differs from the others, `joint` holds the product against what happened, `export` writes the lists
+that people work with.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ def segment(
         "threshold": priority.threshold_table(threshold, table, experiment),
         "comparison": comparison.compare(variables, by_user["segment"], set(SCORE_VARIABLES)),
     }
+
+
+def joint_rate(predictions: pd.DataFrame, target_summary: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """PREDICTIONS + TARGET_SUMMARY → JOINT."""
+    from tschurn.segments import joint
+
+    return joint.joint_rate(predictions, target_summary, experiment)
 
 
 def write_lists(

@@ -55,13 +55,13 @@ def list_table(
 ) -> pd.DataFrame:
     """PRIORITY + REASONS + PROFILE → one row per user for people, in the order of PRIORITY.
 
-    Columns: user_id, rank, segment (in the experiment's language), p_churn, p_sticker, priority,
-    log_priority, reason_1 to reason_3 (why the user is likely to leave; empty without a reason), then
-    what the profile has of FACTS (nothing with `history = "none"`). The columns are the same in both languages.
+    Columns: user_id, rank, segment (in the experiment's language), p_churn and p_sticker with the ends of
+    their intervals (p_churn_low, p_churn_high, ...), priority, log_priority, reason_1 to reason_3 (why the user
+    is likely to leave; empty without a reason), then what the profile has of FACTS (nothing with
+    `history = "none"`). The columns are the same in both languages.
     """
     language = experiment.experiment.language
-    columns = ["user_id", "rank", "segment", "p_churn", "p_sticker", "priority", "log_priority"]
-    table = priority[columns].reset_index(drop=True)
+    table = priority.drop(columns="anchor_day").reset_index(drop=True)
     table["segment"] = table["segment"].map(SEGMENT_NAMES[language]).astype("str")
     sentences = _sentences(reasons, f"sentence_{language}")
     facts = profile.set_index("user_id")[[fact for fact in FACTS if fact in profile.columns]].rename(columns=FACTS)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # The logarithm of the score is taken of no less than this, so that a score of 0 stays finite.
 LOWEST_PRIORITY = 1e-12
+CHURN, STICKER = ((f"p_{target}", f"p_{target}_low", f"p_{target}_high") for target in ("churn", "sticker"))
 
 
 class Threshold(NamedTuple):
@@ -38,17 +39,21 @@ def rank_users(scores: pd.DataFrame) -> pd.DataFrame:
     Ties are broken by p_churn, then by user_id. Raises ContractError when the targets were scored
     for different users.
     """
-    churn = scores.loc[scores["target"] == "churn", ["user_id", "anchor_day", "p"]].rename(columns={"p": "p_churn"})
-    sticker = scores.loc[scores["target"] == "sticker", ["user_id", "p"]].rename(columns={"p": "p_sticker"})
+    churn, sticker = (
+        scores[scores["target"] == target]
+        .drop(columns="target")
+        .rename(columns={"p": f"p_{target}", "p_low": f"p_{target}_low", "p_high": f"p_{target}_high"})
+        for target in ("churn", "sticker")
+    )
     if len(sticker):
-        table = churn.merge(sticker, on="user_id", validate="one_to_one")
+        table = churn.merge(sticker.drop(columns="anchor_day"), on="user_id", validate="one_to_one")
         if not len(table) == len(churn) == len(sticker):
             raise ContractError(
                 f"scores: {len(churn)} users have p_churn, {len(sticker)} have p_sticker, {len(table)} have both"
             )
         priority = table["p_churn"] * table["p_sticker"]
     else:
-        table = churn.assign(p_sticker=np.nan)
+        table = churn.assign(**dict.fromkeys(STICKER, np.nan))
         priority = table["p_churn"]
     table = table.assign(priority=priority, log_priority=np.log(priority.clip(lower=LOWEST_PRIORITY)))
     table = table.sort_values(
@@ -104,8 +109,7 @@ def priority_table(scores: pd.DataFrame, threshold: float, experiment: Experimen
     chosen = table["rank"] <= rule.capacity if rule.threshold == "capacity" else table["priority"] >= threshold
     segment = np.select([chosen, table["p_churn"] >= rule.likely_churn], ["priority", "other_churners"], "rest")
     table["segment"] = pd.Series(segment, index=table.index, dtype="str")
-    columns = ["user_id", "anchor_day", "rank", "segment", "p_churn", "p_sticker", "priority", "log_priority"]
-    return table[columns]
+    return table[["user_id", "anchor_day", "rank", "segment", *CHURN, *STICKER, "priority", "log_priority"]]
 
 
 def threshold_table(threshold: Threshold, priority: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:

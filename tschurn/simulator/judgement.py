@@ -12,6 +12,12 @@ Of both targets, on all test windows (about = "", n = windows); p is of the used
   p_spearman        rank correlation of p and p_true; null where one of them is constant
   bins_covered      of the equal-mass bins of p (ten, fewer where p has ties; the bins of RELIABILITY), the share in
                     which the mean p_true lies inside the Wilson 95 % interval of the share that happened
+  interval_covered  share of windows whose p_true lies in their interval. The interval is of the share that happens
+                    among windows of this score, so far fewer than 95 % are to be expected: p_true also moves by what
+                    no score shows
+  interval_bins_covered  share of the same bins in which the mean p_true lies between the mean ends of the intervals:
+                    what a calibrated probability does promise
+  interval_width    mean width of the intervals
 
 Of churn only. The true cause of a window is TRUTH.cause at its anchor day.
   cause_share       about each cause and "none": share of all test windows with this true cause; n = those windows
@@ -74,6 +80,7 @@ def judge(
     *,
     judged: np.ndarray,
     predictions: pd.DataFrame,
+    test_intervals: pd.DataFrame,
     target_summary: pd.DataFrame,
     collinearity: pd.DataFrame,
     selection: pd.DataFrame,
@@ -93,8 +100,11 @@ def judge(
     rows: list[dict] = []
     for target, used in target_summary[["target", "used"]].itertuples(index=False):
         mine = (predictions["target"] == target) & (predictions["model"] == used) & (predictions["split"] == "test")
-        test = _with_truth(predictions[mine], truth)
-        rows += _of_probabilities(target, *(test[c].to_numpy(float) for c in ("y", "p", f"p_{target}_true")))
+        tested = predictions[mine].merge(test_intervals, on=["user_id", "anchor_day", "target"], validate="one_to_one")
+        test = _with_truth(tested, truth)
+        p, p_true = (test[c].to_numpy(float) for c in ("p", f"p_{target}_true"))
+        rows += _of_probabilities(target, test["y"].to_numpy(float), p, p_true)
+        rows += _of_intervals(target, p, p_true, *(test[c].to_numpy(float) for c in ("p_low", "p_high")))
         if target == "churn":
             rows += _of_causes(test["cause"].to_numpy())
 
@@ -160,11 +170,29 @@ def _of_probabilities(target: str, y: np.ndarray, p: np.ndarray, p_true: np.ndar
         yield _row(figure, "", value, len(y), target=target)
 
 
+def _of_intervals(target: str, p: np.ndarray, p_true: np.ndarray, low: np.ndarray, high: np.ndarray) -> Iterator[dict]:
+    """p, p_true and the ends of the intervals of the test windows [n] → the figures about intervals."""
+    values = dict.fromkeys(("interval_covered", "interval_bins_covered", "interval_width"))
+    if len(p):
+        place = _bins(p)
+        bottom, middle, top = (np.bincount(place, ends) / np.bincount(place) for ends in (low, p_true, high))
+        values["interval_covered"] = float(((low <= p_true) & (p_true <= high)).mean())
+        values["interval_bins_covered"] = float(((bottom <= middle) & (middle <= top)).mean())
+        values["interval_width"] = float((high - low).mean())
+    for figure, value in values.items():
+        yield _row(figure, "", value, len(p), target=target)
+
+
+def _bins(p: np.ndarray) -> np.ndarray:
+    """→ equal-mass bin of each window, from 0 on without a gap."""
+    edges = np.unique(np.quantile(p, np.arange(1, BINS) / BINS))
+    return np.unique(np.searchsorted(edges, p, side="right"), return_inverse=True)[1]
+
+
 def _bins_covered(y: np.ndarray, p: np.ndarray, p_true: np.ndarray) -> float:
     from scipy.stats import binomtest
 
-    edges = np.unique(np.quantile(p, np.arange(1, BINS) / BINS))
-    place = np.unique(np.searchsorted(edges, p, side="right"), return_inverse=True)[1]
+    place = _bins(p)
     windows, happened, expected = (np.bincount(place, weights) for weights in (None, y, p_true))
     covered = []
     for n, k, mean in zip(windows, happened, expected / windows, strict=True):
