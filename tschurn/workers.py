@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from tschurn import contracts as c
 from tschurn.config import Experiment
 from tschurn.contracts import Progress
 from tschurn.errors import TschurnError
+from tschurn.processes import end_with_parent
 from tschurn.runs import StageFolder
 
 if TYPE_CHECKING:
@@ -29,9 +31,10 @@ PER_TARGET = (
     c.DIFFERENCES,
     c.DIFFERENCES_BY_ANCHOR,
     c.RELIABILITY,
+    c.CALIBRATION_CHOICE,
     c.TARGET_SUMMARY,
 )
-_OF_THE_LAST = (*PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.SCORES, c.OUT_OF_TIME)
+_OF_THE_LAST = (*PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.TEST_INTERVALS, c.SCORES, c.OUT_OF_TIME)
 _OF_AN_EARLIER = (c.ORIGINS, c.METRICS, c.TARGET_SUMMARY, c.PREDICTIONS)
 
 
@@ -42,6 +45,7 @@ class Training:
     target: str
     origin: int | None = None
     folder: Path = Path()
+    unfinished: Path = Path()
     days: int = 0
     evaluations: int = 0
 
@@ -61,7 +65,9 @@ def train(experiment: Experiment, windows: Path, jobs: list[Training], progress:
     workers = min(len(jobs), experiment.run.threads)
     threads = max(1, experiment.run.threads // workers)
     context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
+    manager = SyncManager(ctx=context)
+    manager.start(end_with_parent)
+    with manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
         messages = manager.Queue()
         futures = {pool.submit(_train_target, experiment, windows, job, threads, messages): job for job in jobs}
         pending = set(futures)
@@ -84,6 +90,7 @@ def train(experiment: Experiment, windows: Path, jobs: list[Training], progress:
 
 def _quiet(threads: int) -> None:
     """Before a worker imports anything heavy: its thread pools, and the libraries' chatter."""
+    end_with_parent()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "tensorflow")
     for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -106,7 +113,7 @@ def _train_target(experiment: Experiment, windows_stage: Path, job: Training, th
             windows = windows.with_split(features.split_at(windows.index, job.days, experiment, job.origin))
         try:
             tables = models.fit_target(
-                windows, job.target, experiment, threads, job.folder,
+                windows, job.target, experiment, threads, job.folder, job.unfinished,
                 lambda _, *how_far: messages.put((job.stage, *how_far)), job.evaluations, refit=job.origin is None,
             )  # fmt: skip
         except Exception:
@@ -131,10 +138,5 @@ def open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
     """The finished stage `windows` → WindowSet."""
     from tschurn import features
 
-    return features.open_windows(
-        stage.read(c.WINDOWS),
-        stage.read(c.FEATURES),
-        stage.read_array("panel"),
-        stage.read_array("history"),
-        experiment.windows.observe_days,
-    )
+    arrays = {name: stage.read_array(name) for name in ("panel", "history", "active", "stickers")}
+    return features.open_windows(stage.read(c.WINDOWS), stage.read(c.FEATURES), arrays, experiment)
