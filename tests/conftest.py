@@ -13,6 +13,7 @@ from tschurn.cli import main
 
 QUICK = """
 [search]
+seeds = 1
 trials = 2
 trial_epochs = 3
 epochs = 7

@@ -2,6 +2,7 @@
 
     log → exploration → windows → models.<target> → explain.<target> → segments → report
                                 → origins.<target>.<k> (a rolling split: the origins before the last)
+                                → horizons (what to observe, who comes back, whose last week is unusual)
 
 A simulated log has a stage before these (simulation) and one that marks them by what only a simulator
 knows (truth).
@@ -12,6 +13,7 @@ inputs have not changed is not run again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,6 +66,7 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         stages.log(files)
         stages.exploration()
         stages.windows()
+        stages.horizons()
         stages.models()
         stages.explanations()
         stages.segments()
@@ -165,6 +168,37 @@ class _Stages:
         self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
         self.origins = self._earlier_origins()
 
+    def horizons(self) -> None:
+        """Windows and USER_DAYS → how much to observe, who of the churned comes back, how unusual last weeks are."""
+        from tschurn.exploration import return_time
+        from tschurn.features.next_acts import next_acts
+        from tschurn.models import anomaly_view, sufficiency
+
+        def compute(out: StageFolder) -> None:
+            windows, user_days = self._windows(), self._read("windows", c.USER_DAYS)
+            shape, threads = self.experiment.windows, self.experiment.run.threads
+            following = next_acts(windows.index, user_days)
+            out.write(c.NEXT_ACTS, following)
+            last_day = self._read("log", c.LOG_SUMMARY)["last_day"].iloc[0]
+            back = return_time.return_times(windows.index, following, last_day, shape.outcome_days, self._seed)
+            out.write(c.RETURN_TIMES, back)
+            enough = sufficiency.sufficiency(
+                windows.looking_back(sufficiency.LONGEST), following, shape, self.targets, self._seed, threads,
+                self.progress,
+            )  # fmt: skip
+            out.write(c.SUFFICIENCY, enough)
+            self.progress("horizons", 0.8, 1, "anomalies")
+            unusual = anomaly_view.anomaly_view(
+                windows, user_days, windows.newest(), self.targets, self._seed, threads
+            )  # fmt: skip
+            for table in (c.ANOMALY, c.ANOMALY_CALIBRATION, c.ANOMALY_GAIN):
+                out.write(table, unusual[table.name])
+
+        modules = ("evaluation", "quick", "sufficiency", "anomaly", "anomaly_view")
+        sources = ["features/next_acts", "exploration/return_time", *(f"models/{module}" for module in modules)]
+        inputs = {**{name: self._section(name) for name in ("windows", "run")}, "seed": self._seed}
+        self._stage("horizons", sources, ["log", "windows"], inputs, compute)
+
     def models(self) -> None:
         """Windows → models.<target> and, of a rolling split, origins.<target>.<k>, side by side in processes."""
         waiting: list[Training] = []
@@ -173,10 +207,13 @@ class _Stages:
         wanted = [Training(t) for t in self.targets]
         wanted += [Training(t, k) for t in self.targets for k in self.origins[t]]
         for job in wanted:
-            inputs = {**sections, "seed": self._seed, "target": job.target, "origin": job.origin}
+            inputs = {**sections, "seed": self._seed, "target": job.target, "origin": job.origin,
+                      "backend": os.environ.get("KERAS_BACKEND", "tensorflow")}  # fmt: skip
             self._stage(
                 job.stage, ["models"], ["windows"], inputs,
-                lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
+                lambda out, job=job: waiting.append(
+                    replace(job, folder=out.path, unfinished=self.run.unfinished(job.stage))
+                ), deferred=True,
             )  # fmt: skip
         if waiting:
             days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
@@ -228,9 +265,12 @@ class _Stages:
             tables = segments.segment(scores, out_of_time, profile, self.experiment)
             for table in (c.PRIORITY, c.THRESHOLD, c.COMPARISON):
                 out.write(table, tables[table.name])
+            tested, used = (self._per_target("models", table) for table in (c.PREDICTIONS, c.TARGET_SUMMARY))
+            out.write(c.JOINT, segments.joint_rate(tested, used, self.experiment))
 
         after = ["windows", *(f"models.{t}" for t in self.targets)]
-        self._stage("segments", ["segments"], after, {"segments": self._section("segments")}, compute)
+        inputs = {name: self._section(name) for name in ("segments", "targets")}
+        self._stage("segments", ["segments"], after, inputs, compute)
         priority = self._read("segments", c.PRIORITY)
         segments.write_lists(priority, self._reasons_of_list(), profile, self.experiment, self.run.folder)
         StageFolder(self.run.folder).write(c.PREDICTIONS, self._per_target("models", c.PREDICTIONS))
@@ -243,7 +283,8 @@ class _Stages:
         def compute(out: StageFolder) -> None:
             windows = self._windows()
             known = simulator.read_truth(self.done["simulation"].path)
-            tables = {table.name: self._per_target("models", table) for table in (c.PREDICTIONS, c.TARGET_SUMMARY)}
+            tested = (c.PREDICTIONS, c.TEST_INTERVALS, c.TARGET_SUMMARY)
+            tables = {table.name: self._per_target("models", table) for table in tested}
             explained = (c.SELECTION, c.IMPORTANCE, c.SURROGATES, c.REASONS)
             tables |= {table.name: self._per_target("explain", table) for table in explained}
             figures = judgement.judge(
@@ -269,7 +310,8 @@ class _Stages:
             ("log", (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.PLATFORM_DAYS, c.QUALITY)),
             ("exploration", (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS)),
             ("windows", (c.FEATURES, c.WINDOWS, c.UNSCORED)),
-            ("segments", (c.PRIORITY, c.THRESHOLD, c.COMPARISON)),
+            ("horizons", (c.SUFFICIENCY, c.RETURN_TIMES, c.ANOMALY, c.ANOMALY_CALIBRATION, c.ANOMALY_GAIN)),
+            ("segments", (c.PRIORITY, c.THRESHOLD, c.COMPARISON, c.JOINT)),
         ):
             tables |= {table.name: self._read(stage, table) for table in names}
         tables |= {table.name: self._per_target("models", table) for table in PER_TARGET}
@@ -327,7 +369,10 @@ class _Stages:
             k: windows.assign(split=features.split_at(windows, days, self.experiment, k))
             for k in range(1, self.experiment.split.origins)
         }
-        return {t: [k for k, divided in at.items() if _learnable(divided, c.LABELS[t])] for t in self.targets}
+        return {
+            t: [k for k, d in at.items() if _learnable(_counted(d, t, self.experiment), c.LABELS[t])]
+            for t in self.targets
+        }
 
     def _all_origins(self) -> pd.DataFrame:
         """ORIGINS: the earlier ones as they were measured, and the last one."""
@@ -389,12 +434,20 @@ def _targets(windows: pd.DataFrame, experiment: Experiment) -> tuple[list[str], 
     notes = {"time": [], "rolling": [], "user": ["split_user"], "random": ["split_random"]}[experiment.split.kind]
     if experiment.targets.sticker is None:
         return ["churn"], [*notes, "no_sticker_target"]
-    closed = windows[windows["closed"]]
+    closed = _counted(windows[windows["closed"]], "sticker", experiment)
     if not closed["sticker"].eq(1).any():
         return ["churn"], [*notes, "sticker_never"]
     if not _learnable(closed, "sticker"):
         return ["churn"], [*notes, "sticker_one_class"]
-    return ["churn", "sticker"], notes
+    stays = experiment.targets.sticker.given == "stays"
+    return ["churn", "sticker"], [*notes, "sticker_given_stays"] if stays else notes
+
+
+def _counted(windows: pd.DataFrame, target: str, experiment: Experiment) -> pd.DataFrame:
+    """The windows that a target is learned from: of those who stay, where it is given that they do."""
+    sticker = experiment.targets.sticker
+    stays = target == "sticker" and sticker is not None and sticker.given == "stays"
+    return windows[windows["churned"] == 0] if stays else windows
 
 
 def _learnable(windows: pd.DataFrame, label: str) -> bool:

@@ -212,11 +212,14 @@ MODELS = (
 
 def _models(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     metrics, differences, by_anchor, bins, summary, pairs, trials = [], [], [], [], [], [], []
+    choice = []
     for target in targets:
         base, ap = (0.34, 0.71) if target == "churn" else (0.12, 0.38)
         for model, kind, more in MODELS:
             values = {"base_rate": base, "accuracy": 0.8 + (more or -0.1), "ap": base if more is None else ap + more}
             values |= {"micro_ap": 0.9, "auc": 0.5 if more is None else 0.83 + more, "brier": 0.15, "ece": 0.021}
+            parts = {"reliability": 0.001, "resolution": 0.07, "uncertainty": 0.22, "within": -0.001}
+            values |= {f"brier_{part}": value for part, value in parts.items()}
             values |= {"ece_perfect": 0.014, "lift_10": 2.4 + (more or -1.4), "lift_20": 2.1 + (more or -1.1)}
             for metric, value in values.items():
                 plain = metric in ("base_rate", "ece_perfect")
@@ -232,17 +235,26 @@ def _models(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd.
             by_anchor.append((target, FIRST + timedelta(days=104 + 7 * week), "lightgbm_history", 390, value))
         for b in range(10):
             p = (b + 0.5) / 10 * (0.95 if target == "churn" else 0.6)
-            bins.append((target, "gru_bilstm", b, 160, p, p + rng.normal(0, 0.01), max(0, p - 0.06), min(1, p + 0.07)))
+            came_true, ends = p + rng.normal(0, 0.01), (max(0, p - 0.06), min(1, p + 0.07))
+            bins.append((target, "gru_bilstm", b, 160, p, 0.8 * p, 0.8 * p + 0.2, came_true, *ends))
+        for method, loss in (("platt", 0.4975), ("beta", 0.497), ("isotonic", 0.498)):
+            choice.append((target, "gru_bilstm", method, loss, 0.02, method == "platt"))
         summary.append((target, "gru_bilstm", "gru_bilstm", "lightgbm_history", "platt", 0.973, 9, 1))
         for i, (s, a) in enumerate(
             (s, a) for s in ("log", "quantile", "standard") for a in ("gru", "bilstm", "gru_bilstm")
         ):
-            pairs.append((target, s, a, ap - 0.01 * i, 0.8, 0.45, 5, i == 0))
-        for i in range(15):
-            hyper = json.dumps({"units": 16 * (i + 1), "dropout": 0.1 * (i % 4), "rate": 0.001})
-            trials.append((target, i, hyper, None if i == 4 else ap - 0.03 + 0.002 * i, None if i == 4 else 4, i == 14))
+            for seed in range(3 if i < 3 else 2 if i < 5 else 1):
+                pairs.append((target, s, a, seed, ap - 0.01 * i + 0.003 * seed, 0.8, 0.45, 5, i == 0))
+        for model, lead in (("gru_bilstm", 0.03), ("lightgbm_history", 0.001)):
+            for i in range(15):
+                hyper = json.dumps({"units": 16 * (i + 1), "dropout": 0.1 * (i % 4), "rate": 0.001})
+                value = ap - lead + 2 * lead * i / 14
+                trials.append((target, model, i, 0, hyper, value, 0.4, 2 if i % 4 == 3 else 4, i % 4 == 3, i == 14))
+            for repeat in (1, 2):
+                again = ap + lead - 0.003 * repeat
+                trials.append((target, model, 14, repeat, hyper, again, 0.4, 4, False, False))
     rows = {"metrics": metrics, "differences": differences, "differences_by_anchor": by_anchor, "reliability": bins}
-    rows |= {"target_summary": summary, "experiments": pairs, "trials": trials}
+    rows |= {"calibration_choice": choice, "target_summary": summary, "experiments": pairs, "trials": trials}
     frames = {name: pd.DataFrame(r, columns=list(BY_NAME[name].columns)) for name, r in rows.items()}
     frames["reliability"] = frames["reliability"].astype({"bin": "int32"})
     frames["target_summary"] = frames["target_summary"].astype({"epochs": "Int32"})
@@ -293,6 +305,8 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
     ids = [f"user-{u}" for u in range(users)]
     frame = pd.DataFrame({"user_id": ids, "anchor_day": FIRST + timedelta(days=DAYS - 1), "segment": segment})
     frame = frame.assign(p_churn=churn, p_sticker=gift, priority=priority, log_priority=np.log(priority))
+    for p in ("p_churn", "p_sticker"):
+        frame = frame.assign(**{f"{p}_low": 0.8 * frame[p], f"{p}_high": 0.8 * frame[p] + 0.2})
     frame = frame.sort_values("priority", ascending=False, kind="stable").reset_index(drop=True)
     frame.loc[1, "user_id"] = HOSTILE[0]
     frame["rank"] = np.arange(1, users + 1)
@@ -333,10 +347,23 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
     compared.append(("others", "constant", False, counts[0], users - counts[0], 1.0, 1.0, 0.0, *[None] * 10))
     return {
         "priority": frame[list(contracts.PRIORITY.columns)],
+        "joint": _joint(sticker),
         "threshold": pd.DataFrame(rule, columns=list(contracts.THRESHOLD.columns)),
         "reasons": pd.DataFrame(reasons, columns=list(contracts.REASONS.columns)),
         "comparison": pd.DataFrame(compared, columns=list(contracts.COMPARISON.columns)),
     }
+
+
+def _joint(sticker: bool) -> pd.DataFrame:
+    """Both happen more often than the product says in the three highest of ten groups."""
+    rows = []
+    for b in range(10 if sticker else 0):
+        p_churn, p_sticker = 0.05 + 0.08 * b, 0.03 + 0.05 * b
+        product = p_churn * p_sticker
+        both = product * (1.6 if b > 6 else 1.02)
+        ends = (0.8 * both, 1.2 * both)
+        rows.append((b, 156, product, p_churn, p_sticker, p_churn + 0.01, p_sticker - 0.01, both, *ends))
+    return pd.DataFrame(rows, columns=list(contracts.JOINT.columns)).astype({"bin": "int32", "windows": "int64"})
 
 
 CAUSES = (
@@ -382,6 +409,7 @@ def truth_figures(targets: tuple[str, ...] = ("churn", "sticker"), precision: fl
         share = (used - base) / (ceiling - base)
         values = {"base_rate": base, "ap_ceiling": ceiling, "ap_used": used, "ap_share": share}
         values |= {"auc_ceiling": 0.91, "auc_used": 0.85, "p_error": 0.071, "p_spearman": 0.88, "bins_covered": 0.9}
+        values |= {"interval_covered": 0.41, "interval_bins_covered": 1.0, "interval_width": 0.083}
         rows += [(target, figure, "", value, None, None, 1560) for figure, value in values.items()]
     shares = (0.12, 0.09, 0.11, 0.06, 0.04, 0.05, 0.13, 0.4)
     rows += [

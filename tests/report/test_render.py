@@ -276,7 +276,9 @@ def test_unscored_users_are_named_with_their_day(tmp_path):
 
 def test_notes_are_shown_and_unknown_ones_ignored(tmp_path):
     codes = Texts.load("en").section("notes")
-    assert set(codes) == {"sticker_never", "sticker_one_class", "no_sticker_target", "split_user", "split_random"}
+    assert set(codes) == {
+        "sticker_never", "sticker_one_class", "no_sticker_target", "sticker_given_stays", "split_user", "split_random",
+    }  # fmt: skip
     html, _ = written(tmp_path, notes=[*codes, "never_heard_of"])
     for text in codes.values():
         assert text in html

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tschurn.contracts import Progress, Windows, silent
+from tschurn.contracts import LABELS, Progress, Windows, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,6 +199,13 @@ class _FlatWindows:
         return self.flat_columns.set_index("column").loc[columns].reset_index()
 
 
+def _counted(windows: Windows, label: str) -> pd.Series:
+    """A label of all windows; null where it does not count, since the user does not stay."""
+    outcome, lives = windows.index[label], windows.lives
+    of_staying = lives is not None and label in {LABELS[t] for t in lives.of_staying}
+    return outcome.where(windows.index[LABELS["churn"]] == 0) if of_staying else outcome
+
+
 def _select(
     source: _FlatWindows, train: np.ndarray, columns: list[str], label: str, experiment: Experiment, progress: Progress
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -208,7 +215,7 @@ def _select(
     def within(_: str, done: float, total: float, note: str = "") -> None:
         progress("explain", 1 + done / total, STEPS, note)
 
-    outcome = source.windows.index[label]
+    outcome = _counted(source.windows, label)
     rows = source.some(train[outcome.notna().to_numpy()[train]], FIT_ROWS)
     known = outcome.iloc[rows].to_numpy(dtype=float)
     choices = {"trials": experiment.explain.boruta_trials, "seed": source.seed, "threads": experiment.run.threads}

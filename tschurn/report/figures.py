@@ -16,7 +16,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from tschurn.contracts import SEGMENTS
+from tschurn.report.anomaly import check_figure
+from tschurn.report.calibration import joint_figure, reliability_figure
+from tschurn.report.horizons import draw_horizons
 from tschurn.report.quality import days_figure
+from tschurn.report.search import experiments_figure, trials_figure
 from tschurn.report.simulated_figures import draw_simulated
 from tschurn.report.summary import TARGETS
 from tschurn.report.theme import (
@@ -37,7 +41,6 @@ from tschurn.report.theme import (
     faint,
     finish,
     safe,
-    settings,
     short,
     ticks,
 )
@@ -55,16 +58,18 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
     found["quality-days"] = days_figure(tables, summary["quality"], texts)
     for part in summary["seasonality"]:
         found[f"season-{part['series']}"] = season(table_of(tables, "seasonality"), part["series"], texts)
+    found |= draw_horizons(tables, summary["horizons"], texts)
+    found["anomaly-check"] = check_figure(tables, texts)
     states = bool(summary["process"]) and summary["process"]["case_kind"] == "day_states"
     found["follows"] = follows(table_of(tables, "directly_follows"), states, texts)
     found["paths"] = paths(table_of(tables, "paths"), states, texts)
     for target in TARGETS:
         about = summary["targets"].get(target)
-        found[f"experiments-{target}"] = experiments(table_of(tables, "experiments", target), texts)
-        found[f"trials-{target}"] = trials(table_of(tables, "trials", target), texts)
+        found[f"experiments-{target}"] = experiments_figure(summary["experiments"].get(target), texts)
+        found[f"trials-{target}"] = trials_figure(table_of(tables, "trials", target), texts)
         if about:
             found[f"ap-{target}"] = average_precision(about["models"], texts)
-            found[f"reliability-{target}"] = reliability(about["reliability"], texts)
+            found[f"reliability-{target}"] = reliability_figure(about["reliability"], texts)
         if target in summary["by_anchor"]:
             found[f"anchors-{target}"] = by_anchor(summary["by_anchor"][target]["rows"], texts)
         for place, one in enumerate(summary["explanations"].get(target, [])):
@@ -76,6 +81,8 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
     threshold = (summary["group"]["threshold"] or {}).get("threshold")
     found["priorities"] = priorities(scored, threshold, texts)
     found["plane"] = plane(scored, threshold, texts)
+    if summary["joint"]:
+        found["joint"] = joint_figure(summary["joint"]["rows"], texts)
     for versus, part in summary["comparison"].items():
         found[f"effects-{versus}"] = effects(part["rows"], texts)
     if summary["simulated"]:
@@ -191,67 +198,6 @@ def _step_name(name: str, states: bool, texts: Texts, lines: int = 2) -> str:
 
 
 # --- models ---------------------------------------------------------------------------------------
-def experiments(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
-    """AP on validation by scaling and architecture; the chosen pair is framed."""
-    if table.empty:
-        return None
-    scores = table.pivot_table(index="scaling", columns="architecture", values="ap", aggfunc="max").sort_index()
-    figure = go.Figure(
-        go.Heatmap(
-            z=[short(row) for row in scores.to_numpy()],
-            text=[[f"{v:.3f}" if math.isfinite(v) else "" for v in row] for row in scores.to_numpy()],
-            texttemplate="%{text}",
-            colorscale=BLUES,
-            xgap=3,
-            ygap=3,
-            hovertemplate="%{y} · %{x}<br>%{z:.4f}<extra></extra>",
-            showscale=False,
-        )
-    )
-    for row in table[table["chosen"].astype(bool)].itertuples():
-        x, y = scores.columns.get_loc(row.architecture), scores.index.get_loc(row.scaling)
-        figure.add_shape(
-            type="rect", x0=x - 0.48, x1=x + 0.48, y0=y - 0.47, y1=y + 0.47, line={"color": ORANGE, "width": 3}
-        )
-    figure.update_xaxes(
-        ticks([safe(c) for c in scores.columns]), title_text=texts.plain("figures.architecture"), showgrid=False
-    )
-    figure.update_yaxes(
-        ticks([safe(r) for r in scores.index]), title_text=texts.plain("figures.scaling"), showgrid=False
-    )
-    return finish(figure, 130 + 48 * len(scores))
-
-
-def trials(table: pd.DataFrame, texts: Texts) -> go.Figure | None:
-    """AP on validation of every trial of the search, with the best so far."""
-    table = table[table["ap"].notna()].sort_values("trial", kind="stable")
-    if table.empty:
-        return None
-    chosen = table["chosen"].astype(bool)
-    figure = go.Figure()
-    best = short(table["ap"].cummax())
-    x = [int(t) for t in table["trial"]]
-    line = {"color": LIGHT, "width": 2, "shape": "hv"}
-    figure.add_scatter(x=x, y=best, mode="lines", line=line, name=texts.plain("figures.best_so_far"), hoverinfo="skip")
-    for part, name, marker in (
-        (table[~chosen], "trial", {"color": GREY, "size": 8}),
-        (table[chosen], "chosen", {"color": BLUE, "size": 13, "symbol": "diamond"}),
-    ):
-        text = [settings(value) for value in part["hyperparameters"]]
-        figure.add_scatter(
-            x=[int(t) for t in part["trial"]],
-            y=short(part["ap"]),
-            mode="markers",
-            marker=marker,
-            name=texts.plain(f"figures.{name}"),
-            text=text,
-            hovertemplate="%{x}: %{y:.4f}<br>%{text}<extra></extra>",
-        )
-    figure.update_xaxes(title_text=texts.plain("figures.trial_number"))
-    figure.update_yaxes(title_text=texts.plain("figures.ap_validation"))
-    return finish(figure, 300, legend=True)
-
-
 def average_precision(models: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
     """AP of every model on test with its interval, and the base rate, which is the AP of chance."""
     models = [m for m in models if m["ap"] is not None]
@@ -306,36 +252,6 @@ def by_anchor(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | No
     )
     figure.update_yaxes(title_text=texts.plain("figures.difference_ap"), tickformat="+.3f")
     return finish(figure, 300)
-
-
-def reliability(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
-    """What came true against what was predicted, in equal-mass bins; on the diagonal when calibrated."""
-    if not rows:
-        return None
-    top = min(1.0, 1.08 * max([r["p_mean"] for r in rows] + [r["high"] for r in rows]))
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, top],
-        y=[0, top],
-        mode="lines",
-        line={"color": GREY, "dash": "dot", "width": 1.5},
-        name=texts.plain("figures.perfect"),
-        hoverinfo="skip",
-    )
-    figure.add_scatter(
-        x=[r["p_mean"] for r in rows],
-        y=[r["y_mean"] for r in rows],
-        mode="lines+markers",
-        line={"color": BLUE, "width": 1},
-        marker={"size": 8},
-        error_y=error_bars([bounds_of(r["y_mean"], r["low"], r["high"]) for r in rows]),
-        customdata=[r["windows"] for r in rows],
-        hovertemplate="%{x:.3f} → %{y:.3f} · n = %{customdata:,}<extra></extra>",
-        name=texts.plain("figures.observed_share"),
-    )
-    figure.update_xaxes(title_text=texts.plain("figures.predicted"), range=[0, top])
-    figure.update_yaxes(title_text=texts.plain("figures.came_true"), range=[0, top])
-    return finish(figure, 340, legend=True)
 
 
 # --- why ------------------------------------------------------------------------------------------

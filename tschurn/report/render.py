@@ -15,6 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tschurn.contracts import MOST_REASONS
+from tschurn.report.calibration import BRIER
 from tschurn.report.figures import DOTS_SHOWN
 from tschurn.report.quality import cards
 from tschurn.report.simulated import TOP_USERS, TRUTH
@@ -44,7 +45,8 @@ def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Te
         script=Markup(script),
         policy=_policy(plotly, script),
         targets=TARGETS,
-        metric_names=[m for m in METRIC_NAMES if m not in ("base_rate", "ece_perfect")],
+        metric_names=[m for m in METRIC_NAMES if m not in ("base_rate", "ece_perfect", *BRIER[1:])],
+        brier=BRIER,
         lifts=LIFTS,
         level=LEVEL,
         bins=ECE_BINS,

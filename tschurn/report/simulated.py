@@ -24,6 +24,7 @@ RIVALS = tuple(f"precision_{rival}" for rival in ("chance", "chance_named", "rec
 TRUTH = (
     *("base_rate", "ap_ceiling", "ap_used", "ap_share", "auc_ceiling", "auc_used"),
     *("p_error", "p_spearman", "bins_covered"),
+    *("interval_bins_covered", "interval_covered", "interval_width"),
 )
 TOP_USERS = 0.1  # of all, by rows, whose share of the rows is told
 SIDES = ("own", "received")

@@ -11,11 +11,15 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import SEGMENTS, SPLITS
+from tschurn.report.anomaly import anomaly_summary
+from tschurn.report.calibration import calibration_summary, joint_summary
+from tschurn.report.horizons import horizons_summary
 from tschurn.report.origins import origins_summary
 from tschurn.report.quality import quality_summary
+from tschurn.report.search import experiments_summary, search_summary
 from tschurn.report.simulated import simulated_summary
 from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
-from tschurn.report.verdict import by_anchor, search_summary, target_summary
+from tschurn.report.verdict import by_anchor, target_summary
 from tschurn.report.words import Texts
 
 if TYPE_CHECKING:
@@ -57,7 +61,9 @@ def summarise(
         "seasonality": _seasonality(tables),
         "process": _process(tables),
         "splits": _splits(tables),
-        "experiments": records(table_of(tables, "experiments").sort_values(["target", "scaling", "architecture"])),
+        "horizons": horizons_summary(tables, experiment),
+        "calibration": calibration_summary(tables, targets),
+        "experiments": {t: found for t in TARGETS if (found := experiments_summary(tables, t))},
         "search": {t: found for t in TARGETS if (found := search_summary(tables, t))},
         "by_anchor": {t: found for t in TARGETS if (found := by_anchor(tables, t))},
         "origins": origins_summary(tables, experiment),
@@ -65,11 +71,13 @@ def summarise(
         "selection": _selection(tables),
         "explanations": {t: found for t in TARGETS if (found := _explanations(tables, t, labels))},
         "group": _group(tables),
+        "joint": joint_summary(tables, experiment),
         "comparison": _comparison(tables, labels),
         "list": _list(tables, experiment.experiment.language),
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
     }
+    result["anomaly"] = anomaly_summary(tables, [row["user_id"] for row in result["list"]])
     result["simulated"] = simulated_summary(tables, experiment, result)
     return plain(result)
 

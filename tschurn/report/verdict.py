@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from tschurn.report.values import Tables, first, number, parsed, records, table_of
+from tschurn.report.values import Tables, first, number, records, table_of
 
 METRIC_NAMES = (
-    "base_rate", "accuracy", "ap", "micro_ap", "auc", "brier", "ece", "ece_perfect", "lift_10", "lift_20",
-)  # fmt: skip
+    *("base_rate", "accuracy", "ap", "micro_ap", "auc"),
+    *("brier", "brier_reliability", "brier_resolution", "brier_uncertainty", "brier_within"),
+    *("ece", "ece_perfect", "lift_10", "lift_20"),
+)
 
 
 def target_summary(tables: Tables, target: str) -> dict[str, Any] | None:
@@ -95,24 +97,6 @@ def _verdict(
         "more_than_noise": outcome in ("ahead", "behind"),
         "distance": None if row.get("difference") is None else abs(row["difference"]),
         **{k: row.get(k) for k in ("difference", "low", "high")},
-    }
-
-
-def search_summary(tables: Tables, target: str) -> dict[str, Any] | None:
-    """How the trials of a target's search went, and the one that was chosen."""
-    trials = table_of(tables, "trials", target).sort_values("trial")
-    if trials.empty:
-        return None
-    done = trials[trials["ap"].notna()]
-    chosen = first(trials[trials["chosen"].astype(bool)])
-    return {
-        "trials": len(trials),
-        "failed": len(trials) - len(done),
-        "best_ap": done["ap"].max(),
-        "median_ap": done["ap"].median(),
-        "chosen": {"trial": chosen["trial"], "ap": chosen["ap"], "settings": parsed(chosen["hyperparameters"], {})}
-        if chosen
-        else None,
     }
 
 
