@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint bench bench-windows bench-truth clean
+.PHONY: help setup experiment test lint bench bench-windows bench-models bench-truth clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,7 @@ setup: $(READY)  ## make the virtual environment with all pinned dependencies
 $(READY): setup.cfg pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[process,borutashap,postgres,spark,bench,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[process,borutashap,postgres,spark,jax,bench,test]'
 	@touch $@
 
 experiment: $(READY)  ## run an experiment and write its report (EXPERIMENT=complete_journey)
@@ -28,10 +28,13 @@ test: $(READY)  ## run all tests
 lint: $(READY)  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-bench: bench-windows bench-truth  ## run all benchmarks; figures in benchmarks/RESULTS.md
+bench: bench-windows bench-models bench-truth  ## run all benchmarks; figures in benchmarks/RESULTS.md
 
 bench-windows: $(READY)  ## from a raw log to windows, against other ways to do it, and 10 and 40 times the rows
 	@$(BIN)/python benchmarks/windows.py
+
+bench-models: $(READY)  ## training, searching and scoring networks, against other ways to do it (PyTorch where it is installed)
+	@$(BIN)/python benchmarks/models.py
 
 bench-truth: $(READY)  ## mark the explanations by the truth of the simulated platform, at full size
 	@$(BIN)/python benchmarks/truth.py

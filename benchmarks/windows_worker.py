@@ -85,9 +85,9 @@ def tschurn_windows(task: Task, path: Path, folder: Path) -> peers.Windows:
                  "facts": pd.DataFrame(facts)}  # fmt: skip
     with events.open_log(experiment, folder) as event_log, events.open_daily(experiment, folder) as acts:
         tables, history = features.build_windows(event_log, acts, known, experiment, folder, _silent)
-    panel = np.load(folder / "panel.npy", mmap_mode="r")
-    index = tables["windows"]
-    windows = features.open_windows(index, tables["features"], panel, history, peers.OBSERVE)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("panel", "active", "stickers")}
+    panel, index = arrays["panel"], tables["windows"]
+    windows = features.open_windows(index, tables["features"], {**arrays, "history": history}, experiment)
     closed = index["closed"].to_numpy()
     batch = windows.batch(np.random.default_rng(0).choice(np.flatnonzero(closed), peers.BATCH))
     users = np.sort(tables[contracts.USER_DAYS.name]["user_id"].unique())
