@@ -96,6 +96,16 @@ def test_verdict(tables, low, high, used, versus, code, more_than_noise):
     assert about["winner"]["is_used"] is (used == "gru_bilstm")
 
 
+def test_the_verdict_is_against_the_baseline_that_is_best_on_test(tables):
+    """Not the one that validation preferred: a win over that one would be no win."""
+    metrics = tables["metrics"]
+    plain = metrics["kind"].eq("baseline") & metrics["target"].eq("churn")
+    ap = metrics[plain & metrics["metric"].eq("ap")].set_index("model")["value"].sort_values()
+    metrics.loc[plain & metrics["model"].eq(ap.index[-2]), "validation_ap"] = 0.99
+    about = summary_of(tables)["targets"]["churn"]
+    assert about["rival"]["name"] == about["verdict"]["versus"] == ap.index[-1]
+
+
 def test_verdict_without_networks_is_against_the_next_baseline(tables):
     tables["metrics"] = tables["metrics"][tables["metrics"]["kind"] == "baseline"]
     tables["target_summary"] = tables["target_summary"].assign(used="lightgbm_history", best_network=None)

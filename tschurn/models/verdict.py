@@ -38,7 +38,9 @@ def evaluate(windows: Windows, target: str, trained: Trained, seed: int) -> dict
     differences = [
         _difference(target, trained, name, ap, replicates) for name in trained.models if name != trained.used
     ]
-    rival = trained.best_baseline if trained.used != trained.best_baseline else trained.best_network
+    # the strictest: the baseline that is best on test; for a baseline, the network that is
+    against = "network" if trained.models[trained.used].kind == "baseline" else "baseline"
+    rival = max((n for n, m in trained.models.items() if m.kind == against), key=lambda n: (np.nan_to_num(ap[n]), n))
     intervals = _intervals(windows, target, trained, blocks, seed)
     ends = (intervals[end].to_numpy() for end in ("p_low", "p_high"))
     curve = [{"target": target, "model": trained.used, **row} for row in ev.reliability(y, p[trained.used], *ends)]

@@ -28,7 +28,7 @@ def target_summary(tables: Tables, target: str) -> dict[str, Any] | None:
     for model in models:
         model["used"] = model["name"] == used
     best = models[0]
-    rival = _rival(models, used, about)
+    rival = _rival(models, used)
     reliability = table_of(tables, "reliability", target)
     return {
         "used": used,
@@ -56,17 +56,14 @@ def models_of(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(models, key=lambda m: (-number(m["ap"], -1.0), m["name"]))
 
 
-def _rival(models: list[dict[str, Any]], used: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The model that the used one is held against: the best baseline; for a baseline, the best network."""
-    others = {m["name"]: m for m in models if m["name"] != used}
+def _rival(models: list[dict[str, Any]], used: str) -> dict[str, Any] | None:
+    """The model that the used one is held against, the strictest: the baseline that is best on test; for a baseline,
+    the network that is. models: the best first."""
+    others = [m for m in models if m["name"] != used]
     kind = next((m["kind"] for m in models if m["name"] == used), "baseline")
-    wanted = about.get("best_network") if kind == "baseline" else about.get("best_baseline")
-    if wanted not in others:
-        pool = [m for m in others.values() if m["kind"] == "baseline"] or list(others.values())
-        if not pool:
-            return None
-        wanted = max(pool, key=lambda m: (number(m["validation_ap"], -1.0), m["name"]))["name"]
-    return {k: others[wanted][k] for k in ("name", "kind", "ap", "auc")}
+    wanted = ("network", "baseline") if kind == "baseline" else ("baseline",)
+    pool = next((found for k in wanted if (found := [m for m in others if m["kind"] == k])), others)
+    return {k: pool[0][k] for k in ("name", "kind", "ap", "auc")} if pool else None
 
 
 def _verdict(
