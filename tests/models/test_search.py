@@ -177,20 +177,6 @@ def test_two_at_once_repeat_themselves_and_run_in_processes_of_their_own(tmp_pat
     assert len({json.dumps(t.values, sort_keys=True) for t in one}) == 8
 
 
-def test_a_process_is_replaced_after_so_many_trials_and_the_table_stays(tmp_path: Path) -> None:
-    (tmp_path / "told").mkdir()
-    told = partial(_telling, folder=tmp_path / "told")
-    found = search(space(), told, trials=4, seed=3, folder=tmp_path / "a", renew=2)
-    assert table(found) == table(search(space(), evaluate, trials=4, seed=3, folder=tmp_path / "b"))
-    processes = [file.read_text() for file in (tmp_path / "told").iterdir()]
-    assert len(processes) == 4 and len(set(processes)) == 2 and str(os.getpid()) not in processes
-
-
-def _telling(values: dict[str, Any], seed: int, watch: Watch, folder: Path) -> dict[str, float]:
-    (folder / f"{seed}").write_text(str(os.getpid()))
-    return evaluate(values, seed, watch)
-
-
 def _nothing() -> None:
     pass
 

@@ -12,11 +12,11 @@ import pytest
 
 from tschurn.contracts import EXPERIMENTS, TRIALS
 from tschurn.features.windows import WindowSet
-from tschurn.models import experiments, tuning
+from tschurn.models import experiments, graphs, tuning
 from tschurn.models.boosting import Boosting
 from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters
 from tschurn.models.scaling import SCALINGS
-from tschurn.models.search import trial_seed
+from tschurn.models.search import Watch, trial_seed
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +164,17 @@ def test_a_network_is_tuned_with_its_own_seed_in_each_trial(
     assert kept["seed"] == trial_seed(7, 11, 2)
     again = trial(kept["values"], kept["seed"], tuning.Watch())
     assert again["ap"] == pytest.approx(kept["ap"], abs=1e-6)
+
+
+def test_trials_of_one_width_share_a_graph(windows: WindowSet, halves: Any) -> None:
+    """Compiling is most of a short trial, and TensorFlow never gives a graph back that it trained."""
+    graphs._compiled.cache_clear()
+    start = Hyperparameters("gru", units=8)
+    trial = tuning.NetworkTrial(windows, *halves, start, 1, ("churn",))
+    for seed, changes in enumerate(({}, {"dropout": 0.4}, {"input_dropout": 0.3}, {"learning_rate": 0.01},
+                                    {"batch_size": 64}, {"units": 12})):  # fmt: skip
+        trial(changes, seed, Watch())
+    assert graphs._compiled.cache_info().misses == 2
 
 
 def test_a_model_that_diverged_scores_as_chance() -> None:

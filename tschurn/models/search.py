@@ -77,17 +77,16 @@ class Trial:
 
 def search(
     space: kt.HyperParameters, evaluate: Evaluate, *, trials: int, seed: int, folder: Path,
-    seconds: float | None = None, workers: int = 1, renew: int | None = None,
-    prepare: Callable[[], None] | None = None, objective: str = "ap", done: Callable[[Trial], None] | None = None,
+    seconds: float | None = None, workers: int = 1, prepare: Callable[[], None] | None = None,
+    objective: str = "ap", done: Callable[[Trial], None] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Try up to `trials` configurations → all of them in their order; the first is the space's defaults.
 
     seconds: budget of time, those of an earlier, killed search in this folder included; the first trial is always
     finished. workers: trials at once, each in a process of its own that calls `prepare` first (both must then be
     picklable); they are proposed together and waited for together, so that the same number of workers gives the
-    same trials. renew: replaces such a process after so many trials, for libraries that do not give back all
-    memory. folder: keeps each ended trial; a search that was killed goes on there, with the trials of an unbroken
-    one.
+    same trials. folder: keeps each ended trial; a search that was killed goes on there, with the trials of an
+    unbroken one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     oracle = _oracle(space, trials, seed, folder, objective)
@@ -95,7 +94,7 @@ def search(
     gc.freeze()  # what was there before need not be looked through after each trial
     spent = sum(trial.seconds for trial in found.values()) / workers
     until = None if seconds is None else time.monotonic() + seconds - spent
-    with _runner(evaluate, workers, renew, prepare) as run:
+    with _runner(evaluate, workers, prepare) as run:
         while not found or until is None or time.monotonic() < until:
             batch = _propose(oracle, workers)
             if not batch:
@@ -205,16 +204,16 @@ Jobs = list[tuple[int, dict[str, Any], int, Watch]]
 
 @contextmanager
 def _runner(
-    evaluate: Evaluate, workers: int, renew: int | None, prepare: Callable[[], None] | None
+    evaluate: Evaluate, workers: int, prepare: Callable[[], None] | None
 ) -> Iterator[Callable[[Jobs], Iterator[Trial]]]:
     """→ what runs a batch of jobs: here, or in processes that are given `evaluate` once."""
-    if workers == 1 and renew is None:
+    if workers == 1:
         yield lambda jobs: (_run(evaluate, *job) for job in jobs)
         return
     packed = io.BytesIO()
     _Pickler(packed).dump(evaluate)
     given = (prepare, packed.getvalue())
-    with ProcessPoolExecutor(workers, get_context("spawn"), _prepare, given, max_tasks_per_child=renew) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _prepare, given) as pool:
         yield lambda jobs: pool.map(_run_given, jobs)
 
 

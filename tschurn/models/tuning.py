@@ -31,8 +31,6 @@ Report = Callable[[str], None]  # one unit of work is done
 
 REPEATS = 2  # fits of the best trial under other seeds: was it good, or lucky?
 _AT_ONCE = 4  # trials at most: those of a batch know nothing of each other
-# TensorFlow keeps 7 MB of each network that it trained; a longer search than this gets fresh processes.
-_RENEW = 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ class Budget:
     seed: int
     folder: Path
     workers: int = 1
-    renew: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,6 @@ class BoostingTrial:
 def tune_network(trial: NetworkTrial, budget: Budget, done: Report) -> tuple[Hyperparameters, list[dict[str, Any]]]:
     """Search around where `trial` starts → the best hyperparameters, and TRIALS rows without target."""
     start = trial.start
-    budget = replace(budget, renew=_RENEW if budget.trials > _RENEW else None)
     found, rows = tune(start.architecture, network_space(start), trial, budget, done)
     return replace(start, **found), rows
 
@@ -111,7 +107,7 @@ def tune(
     folder = budget.folder / name
     trials = search(
         space, evaluate, trials=budget.trials, seconds=budget.seconds, seed=budget.seed, folder=folder,
-        workers=budget.workers, renew=budget.renew, prepare=partial(prepare_keras, 1), done=told,
+        workers=budget.workers, prepare=partial(prepare_keras, 1), done=told,
     )  # fmt: skip
     best = best_of(trials)
     rows = [_row(name, t.number, 0, t.values, vars(t), t is best) for t in trials]
