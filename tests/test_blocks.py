@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 
 import ibis
 import pandas as pd
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tschurn import blocks
@@ -15,6 +15,7 @@ from tschurn import blocks
 FIRST = date(2024, 2, 20)
 
 
+@example(rows=[1, 1, 0], most=1)
 @given(rows=st.lists(st.integers(0, 50), min_size=1, max_size=60), most=st.integers(1, 200))
 def test_ranges_follow_each_other_and_are_about_as_large_as_asked(rows: list[int], most: int) -> None:
     days = [FIRST + timedelta(days=d) for d in range(len(rows))]

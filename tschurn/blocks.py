@@ -27,7 +27,7 @@ def cut(days: Sequence[date], rows: Sequence[int], most: int | None = None) -> I
     first, seen, made = days[0], 0, 1
     for day, following, n in zip(days, days[1:], rows, strict=False):
         seen += n
-        if seen * parts >= total * made:
+        if total * made <= seen * parts < total * parts:  # days without rows at the end are no block of their own
             yield first, day
             first, made = following, seen * parts // total + 1
     yield first, days[-1]

@@ -18,6 +18,8 @@ class PlantedWindows:
     constant per user, `nothing` is 0.
     """
 
+    lives = None
+
     def __init__(self, users: int = 500, anchors: int = 10, noise: int = 1, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         daily = ["post", "post_2", *(f"noise_{i}" for i in range(noise))]
