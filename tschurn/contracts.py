@@ -576,7 +576,7 @@ EXPERIMENTS = Table(
 TRIALS = Table(
     "trials",
     "Bayesian searches: of each tuned model every trial, its hyperparameters (JSON) and its AP and log loss on "
-    "validation. repeat: 0, or the how manieth fit of the chosen trial under another seed. epochs: of LightGBM, in "
+    "validation. repeat: 0, or the how manieth fit of the best trial under another seed. epochs: of LightGBM, in "
     "20 rounds. stopped: ended before its time, as hopeless or out of time.",
     ("target", "model", "trial", "repeat"),
     {

@@ -13,7 +13,7 @@ import pytest
 from tschurn.contracts import EXPERIMENTS, TRIALS
 from tschurn.features.windows import WindowSet
 from tschurn.models import experiments, graphs, tuning
-from tschurn.models.boosting import Boosting
+from tschurn.models.boosting import TREE_SIZES, Boosting
 from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters
 from tschurn.models.scaling import SCALINGS
 from tschurn.models.search import Watch, trial_seed
@@ -136,18 +136,19 @@ def test_lightgbm_is_tuned_by_the_same_search_and_takes_the_best(
 ) -> None:
     model, notes = Boosting("lightgbm_history", "flat", 1, 1), []
     before = dict(model.parameters)
-    rows = tuning.tune_boosting(model, windows, *halves, budget(tmp_path), notes.append)
+    rows = tuning.tune_boosting(model, windows, halves[0], *halves, budget(tmp_path), notes.append)
     TRIALS.check(pd.DataFrame(rows).assign(target="churn"))
     trials = [r for r in rows if r["repeat"] == 0]
-    assert len(trials) == 6 and len(notes) == 8
+    assert len(trials) == 6 + len(TREE_SIZES) and len(notes) == 8
     assert json.loads(trials[0]["hyperparameters"]) == {k: before[k] for k in json.loads(trials[0]["hyperparameters"])}
-    best = next(r for r in rows if r["chosen"])
-    assert best["ap"] == max(r["ap"] for r in trials) >= trials[0]["ap"]
-    assert model.parameters == before | json.loads(best["hyperparameters"])
+    chosen = [r for r in rows if r["chosen"]]
+    assert len(chosen) == 1 and model.parameters == before | json.loads(chosen[0]["hyperparameters"])
+    best = max(trials[:6], key=lambda r: r["ap"])
+    assert chosen[0]["trial"] in {0, best["trial"], 6, 7}
     again = [r for r in rows if r["repeat"]]
     assert [r["trial"] for r in again] == [best["trial"]] * 2 and [r["repeat"] for r in again] == [1, 2]
     other = Boosting("lightgbm_history", "flat", 1, 1)
-    assert tuning.tune_boosting(other, windows, *halves, budget(tmp_path / "again"), notes.append) == rows
+    assert tuning.tune_boosting(other, windows, halves[0], *halves, budget(tmp_path / "again"), notes.append) == rows
 
 
 @pytest.mark.parametrize("architecture", ["gru"])
@@ -156,7 +157,7 @@ def test_a_network_is_tuned_with_its_own_seed_in_each_trial(
 ) -> None:
     start = Hyperparameters(architecture, units=16, dense_units=16, batch_size=256)
     trial = tuning.NetworkTrial(windows, *halves, start, 3, ("churn",))
-    best, rows = tuning.tune_network(trial, budget(tmp_path, 3), lambda note: None)
+    best, rows = tuning.tune_network(trial, halves[0], 2, budget(tmp_path, 3), lambda note: None)
     TRIALS.check(pd.DataFrame(rows).assign(target="churn"))
     assert best.architecture == architecture and best.scaling == start.scaling
     assert {r["model"] for r in rows} == {architecture} and len(rows) == 3 + tuning.REPEATS
@@ -164,6 +165,27 @@ def test_a_network_is_tuned_with_its_own_seed_in_each_trial(
     assert kept["seed"] == trial_seed(7, 11, 2)
     again = trial(kept["values"], kept["seed"], tuning.Watch())
     assert again["ap"] == pytest.approx(kept["ap"], abs=1e-6)
+
+
+@pytest.mark.parametrize(("first", "best", "taken"), [(0.5, 0.4, 1), (0.5, 0.5, 1), (0.4, 0.5, 2)])
+def test_what_a_sample_likes_must_hold_for_everybody(tmp_path: Path, first: float, best: float, taken: int) -> None:
+    rows = [{"model": "m", "trial": n, "hyperparameters": json.dumps({"k": n + 1}), "chosen": n == 1} for n in (0, 1)]
+    asked: list[int] = []
+
+    def whole(values: dict[str, Any]) -> float:
+        asked.append(values["k"])
+        return {1: first, 2: best}[values["k"]]
+
+    assert tuning.settle(rows, whole, tmp_path) == {"k": taken}
+    assert [row["chosen"] for row in rows] == [taken == 1, taken == 2]
+    rows[0]["chosen"], rows[1]["chosen"] = False, True
+    tuning.settle(rows, whole, tmp_path)
+    assert asked == [1, 2]  # a run that was interrupted does not fit them again
+
+
+def test_a_search_whose_first_trial_is_best_needs_no_such_fit(tmp_path: Path) -> None:
+    rows = [{"model": "m", "trial": 0, "hyperparameters": "{}", "chosen": True}]
+    assert tuning.settle(rows, lambda values: 1 / 0, tmp_path) == {}
 
 
 def test_trials_of_one_width_share_a_graph(windows: WindowSet, halves: Any) -> None:

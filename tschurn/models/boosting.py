@@ -22,6 +22,8 @@ _ALWAYS = {"objective": "binary", "bagging_freq": 1, "max_bin": 127, "verbose": 
            "force_row_wise": True, "feature_pre_filter": False}  # fmt: skip
 START = {"learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 100, "feature_fraction": 0.6,
          "bagging_fraction": 0.8, "lambda_l2": 1.0}  # fmt: skip
+# What an analyst would try besides; tried after a search, so that it never ends below them.
+TREE_SIZES = ({"num_leaves": 31, "min_data_in_leaf": 30}, {"num_leaves": 7, "min_data_in_leaf": 30})
 _BLOCK = 16384
 
 

@@ -160,7 +160,7 @@ def _tuned(
     takes what its own searches found."""
     seed, search = experiment.experiment.seed, experiment.search
     sample = blocks.pair(tuning.sample_of_users(windows, blocks.train, search.sample_users, seed))
-    validation = blocks.pair(blocks.validation)
+    whole, validation = blocks.pair(blocks.train), blocks.pair(blocks.validation)
     rows = experiments.experiment(
         windows, sample, validation, targets, seed=seed, seeds=search.seeds, epochs=search.trial_epochs,
         folder=unfinished / "experiment", done=steps.done,
@@ -170,12 +170,12 @@ def _tuned(
     winner = next(row["architecture"] for row in rows if row["chosen"])
     budget = tuning.Budget(search.trials, search.seconds, seed, unfinished, tuning.workers_of(threads))
     trial = tuning.NetworkTrial(windows, sample, validation, settings[winner], search.trial_epochs, targets[winner])
-    settings[winner], trials = tuning.tune_network(trial, budget, steps.done)
+    settings[winner], trials = tuning.tune_network(trial, whole, search.epochs, budget, steps.done)
     for model in baselines:
         if model.name == automl.NAME:
             automl.tune_by_flaml(model, windows, sample, validation, search.trials, search.seconds)
         elif isinstance(model, Boosting):
-            trials += tuning.tune_boosting(model, windows, sample, validation, budget, steps.done)
+            trials += tuning.tune_boosting(model, windows, sample, whole, validation, budget, steps.done)
     return [make_network(a, h, seed, search.epochs, targets[a]) for a, h in settings.items()], rows, trials
 
 

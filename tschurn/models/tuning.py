@@ -6,7 +6,7 @@ Trials see a stated sample of the users, and networks few epochs; what is chosen
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tschurn.contracts import Windows
-from tschurn.models.boosting import STEP, Boosting, fit_rounds
+from tschurn.models.boosting import STEP, TREE_SIZES, Boosting, fit_rounds
 from tschurn.models.evaluation import auc, average_precision, log_loss
 from tschurn.models.graphs import Hyperparameters
 from tschurn.models.networks import make_network, prepare_keras
@@ -78,22 +78,60 @@ class BoostingTrial:
         return scores(self._y, found) | {"epochs": -(-booster.best_iteration // STEP)}
 
 
-def tune_network(trial: NetworkTrial, budget: Budget, done: Report) -> tuple[Hyperparameters, list[dict[str, Any]]]:
-    """Search around where `trial` starts → the best hyperparameters, and TRIALS rows without target."""
+def tune_network(
+    trial: NetworkTrial, whole: Rows, epochs: int, budget: Budget, done: Report
+) -> tuple[Hyperparameters, list[dict[str, Any]]]:
+    """Search around where `trial` starts → the best hyperparameters, and TRIALS rows without target.
+
+    whole, epochs: all training windows, and how long a final fit may take.
+    """
     start = trial.start
-    found, rows = tune(start.architecture, network_space(start), trial, budget, done)
+    _, rows = tune(start.architecture, network_space(start), trial, budget, done)
+    at_length = replace(trial, train=whole, epochs=epochs)
+    found = settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder)
     return replace(start, **found), rows
 
 
 def tune_boosting(
-    model: Boosting, windows: Windows, train: Rows, validation: Rows, budget: Budget, done: Report
+    model: Boosting, windows: Windows, train: Rows, whole: Rows, validation: Rows, budget: Budget, done: Report
 ) -> list[dict[str, Any]]:
     """Search around LightGBM's parameters; `model` takes the best → TRIALS rows without target."""
     space, evaluate = boosting_space(model.parameters), BoostingTrial(model, windows, train, validation)
     # LightGBM's own threads serve a trial better than a second process
-    found, rows = tune(model.name, space, evaluate, replace(budget, workers=1), done)
-    model.tuned(found)
-    return rows
+    _, rows = tune(model.name, space, evaluate, replace(budget, workers=1), done)
+    after = []
+    for number, size in enumerate(TREE_SIZES, budget.trials):
+        values = json.loads(rows[0]["hyperparameters"]) | size
+        compute = partial(evaluate, values, trial_seed(budget.seed, 11, number), Watch())
+        result = kept(budget.folder / model.name / f"size_{number}.json", compute) | {"stopped": False}
+        after.append(_row(model.name, number, 0, values, result, False))
+    at_length = BoostingTrial(model, windows, whole, validation)
+    model.tuned(settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder, after))
+    return rows + after
+
+
+def settle(
+    rows: list[dict[str, Any]], whole_ap: Callable[[dict[str, Any]], float], folder: Path,
+    after: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """TRIALS rows → the values that do best on validation once all training windows are learned from: of the best
+    trial, of the first, which are those from before the search, or of what was tried `after` it; marks the chosen.
+
+    What a sample of the users likes best in a few epochs need not be what everybody likes.
+    """
+    best = next(row for row in rows if row["chosen"])
+    finalists = [rows[0], *([best] if best is not rows[0] else []), *after]
+    if len(finalists) == 1:
+        return json.loads(best["hyperparameters"])
+
+    def at_length(row: dict[str, Any]) -> float:
+        compute = partial(whole_ap, json.loads(row["hyperparameters"]))
+        return kept(folder / row["model"] / f"whole_{row['trial']}.json", lambda: {"ap": compute()})["ap"]
+
+    taken = max(finalists, key=at_length)
+    for row in finalists:
+        row["chosen"] = row is taken
+    return json.loads(taken["hyperparameters"])
 
 
 def tune(
