@@ -5,7 +5,7 @@ Written for Keras 3: the same code runs on TensorFlow and on JAX (KERAS_BACKEND)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -73,10 +73,8 @@ class Graph:
 
         keras.utils.set_random_seed(seed)
         born = _model(self._structure, self._shape)
-        for variable, value in zip(self.model.variables, born.variables, strict=True):
-            variable.assign(_array(value))
-        for variable, value in zip(self.model.optimizer.variables, self._optimizer_at_birth, strict=True):
-            variable.assign(value)
+        _assign(self.model.variables, [_array(v) for v in born.variables])
+        _assign(self.model.optimizer.variables, self._optimizer_at_birth)
         self.model.optimizer.learning_rate = hyperparameters.learning_rate
         for layer in self.model.layers:
             if layer.name.startswith("drop"):
@@ -109,11 +107,9 @@ class Averaged:
         """The network with the average for its weights, for as long as the block lasts."""
         variables = self._model.trainable_variables
         kept = [_array(v) for v in variables]
-        for variable, value in zip(variables, self.weights, strict=True):
-            variable.assign(value)
+        _assign(variables, self.weights)
         yield
-        for variable, value in zip(variables, kept, strict=True):
-            variable.assign(value)
+        _assign(variables, kept)
 
 
 def graph(hyperparameters: Hyperparameters, shape: Shape) -> Graph:
@@ -211,6 +207,11 @@ def _known_log_loss(y: Any, log_odds: Any) -> Any:
     known = ops.cast(y >= 0, log_odds.dtype)
     loss = ops.maximum(log_odds, 0.0) - log_odds * y + ops.log1p(ops.exp(-ops.abs(log_odds)))
     return ops.where(y >= 0, loss, 0.0) / (ops.mean(known) + 1e-6)
+
+
+def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _array(variable: Any) -> np.ndarray:

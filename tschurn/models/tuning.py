@@ -86,7 +86,7 @@ def tune_network(
     whole, epochs: all training windows, and how long a final fit may take.
     """
     start = trial.start
-    _, rows = tune(start.architecture, network_space(start), trial, budget, done)
+    rows = tune(start.architecture, network_space(start), trial, budget, done)
     at_length = replace(trial, train=whole, epochs=epochs)
     found = settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder)
     return replace(start, **found), rows
@@ -98,7 +98,7 @@ def tune_boosting(
     """Search around LightGBM's parameters; `model` takes the best → TRIALS rows without target."""
     space, evaluate = boosting_space(model.parameters), BoostingTrial(model, windows, train, validation)
     # LightGBM's own threads serve a trial better than a second process
-    _, rows = tune(model.name, space, evaluate, replace(budget, workers=1), done)
+    rows = tune(model.name, space, evaluate, replace(budget, workers=1), done)
     after = []
     for number, size in enumerate(TREE_SIZES, budget.trials):
         values = json.loads(rows[0]["hyperparameters"]) | size
@@ -136,8 +136,8 @@ def settle(
 
 def tune(
     name: str, space: kt.HyperParameters, evaluate: Evaluate, budget: Budget, done: Report
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Search, then fit the best trial again under other seeds → its values, and TRIALS rows without target."""
+) -> list[dict[str, Any]]:
+    """Search, then fit the best trial, `chosen`, again under other seeds → TRIALS rows without target."""
 
     def told(trial: Trial) -> None:
         done(f"{name}, trial {trial.number + 1} of {budget.trials}: AP {trial.ap:.3f}")
@@ -154,7 +154,7 @@ def tune(
         again = kept(folder / f"again_{best.number}_{repeat}.json", partial(evaluate, best.values, seed, Watch()))
         rows.append(_row(name, best.number, repeat, best.values, {**again, "stopped": False}, False))
         done(f"{name}, best trial under another seed: AP {again['ap']:.3f}")
-    return best.values, rows
+    return rows
 
 
 def kept(file: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
