@@ -26,6 +26,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tables import head, row
+
 from tschurn import config, pipeline
 from tschurn.contracts import silent
 from tschurn.models.graphs import ARCHITECTURES
@@ -130,15 +132,15 @@ def training_table(bench: Bench) -> None:
         one = found["keras"][0]
         print(f"\n`{architecture}`, {one['windows']:,} windows, {one['held']:,} to judge by, {one['weights']:,} "
               f"weights; AP to reach: {', '.join(f'{aim[2]:.4f}' for aim in aims)}.\n")  # fmt: skip
-        _head("engine", "wall s to it", "CPU s to it", "wall ÷ defaults", "CPU ÷ defaults", "first epoch s",
+        head("engine", "wall s to it", "CPU s to it", "wall ÷ defaults", "CPU ÷ defaults", "first epoch s",
               "a further epoch s", "best AP", "reached")  # fmt: skip
         for engine, runs in found.items():
             if not runs:
-                _row(TRAINING[engine], bench.missing[engine], *[""] * 7)
+                row(TRAINING[engine], bench.missing[engine], *[""] * 7)
                 continue
             reached = [_reached(r["looks"], aim[2]) for r, aim in zip(runs, aims, strict=True)]
             steps = [b[0] - a[0] for r in runs for a, b in zip(r["looks"], r["looks"][1:], strict=False)]
-            _row(
+            row(
                 TRAINING[engine], *(_spread([at[i] for at in reached]) for i in (0, 1)),
                 *(_spread([at[i] / aim[i] for at, aim in zip(reached, aims, strict=True)]) for i in (0, 1)),
                 _spread([r["looks"][0][0] for r in runs]), f"{statistics.median(steps or [math.inf]):.2f}",
@@ -155,10 +157,10 @@ def search_table(bench: Bench) -> None:
     print(f"\n{task['trials']} trials of {TRIAL_EPOCHS} epochs on {one['windows']:,} windows.\n")
     plain = [engine for engine in PLAIN if found.get(engine)]
     aims = [name for e in plain for name in (f"s to the best AP of {PLAIN[e]}", "÷ its s to it")]
-    _head("engine", "wall s", "CPU s", "wall ÷ plain", "best AP", *aims, "n")
+    head("engine", "wall s", "CPU s", "wall ÷ plain", "best AP", *aims, "n")
     for engine, runs in found.items():
         pairs = {e: [_same_ap(*pair) for pair in zip(runs, found[e], strict=True)] for e in plain}
-        _row(
+        row(
             SEARCH[engine], *(_spread([r[name] for r in runs]) for name in ("wall", "cpu")),
             _spread([r["wall"] / p["wall"] for r, p in zip(runs, found["keras_tuner"], strict=True)]),
             _spread([_best(r)[2] for r in runs], 4),
@@ -181,7 +183,7 @@ def scoring_table(bench: Bench) -> None:
                     sys.exit(f"{architecture}, {scaling}: the ways to score are {r['apart']} apart in log-odds")
             lines.append((architecture, scaling, runs))
     print(f"\n{lines[0][2][0]['windows']:,} windows with history.\n")
-    _head("network", "scaling", "windows/s", "`predict`, 4,096", "`predict`, 32", "one user, ms", "95 % within",
+    head("network", "scaling", "windows/s", "`predict`, 4,096", "`predict`, 32", "one user, ms", "95 % within",
           "`predict` of one, ms", "loading ms", "first time in bulk s", "n")  # fmt: skip
     for architecture, scaling, runs in lines:
         in_bulk, keras = (
@@ -190,7 +192,7 @@ def scoring_table(bench: Bench) -> None:
         )
         one = [_spread([r[n] for r in runs]) for n in ("one", "one_95")]
         load, first = _spread([1000 * r["load"] for r in runs], 0), _spread([r["first"] for r in runs])
-        _row(architecture, scaling, *in_bulk, *one, *keras, load, first, len(runs))
+        row(architecture, scaling, *in_bulk, *one, *keras, load, first, len(runs))
 
 
 def _same_ap(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[float, float]:
@@ -216,14 +218,6 @@ def _spread(values: Sequence[float], digits: int = 2) -> str:
         "never" if math.isinf(v) else f"{v:,.{digits}f}" for v in (min(values), statistics.median(values), max(values))
     )
     return middle if least == most else f"{middle} ({least}–{most})"
-
-
-def _head(*names: str) -> None:
-    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
-
-
-def _row(*cells: object) -> None:
-    print("| " + " | ".join(map(str, cells)) + " |")
 
 
 TABLES = {"training": training_table, "search": search_table, "scoring": scoring_table}

@@ -17,6 +17,7 @@ import numpy as np
 from tschurn.contracts import Windows
 from tschurn.models.evaluation import average_precision
 from tschurn.models.graphs import Hyperparameters
+from tschurn.models.networks import masked
 from tschurn.models.scaling import window_scalings
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ class Data:
 
     @cached_property
     def scaled(self) -> tuple[np.ndarray, np.ndarray]:
-        """→ inputs [n × days × features] of training and validation, log1p and standardised, in memory."""
+        """→ inputs [n × days × channels] of training and validation, log1p and standardised, in memory."""
         daily, _ = window_scalings("log1p_standard", self.windows, self.train[0])
-        return tuple(daily(self.windows.batch(rows)) for rows, _ in (self.train, self.validation))
+        return tuple(masked(self.windows, rows, daily) for rows, _ in (self.train, self.validation))
 
 
 def keras_layers(h: Hyperparameters, days: int, daily: int) -> keras.Model:

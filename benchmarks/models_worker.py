@@ -80,8 +80,8 @@ class Watched(WindowNetwork):
         self.clock, self.y = clock, y
         self.looks: list[peers.Look] = []
 
-    def _predict(self, *given: Any) -> np.ndarray:
-        found = super()._predict(*given)
+    def _answer(self, *given: Any) -> np.ndarray:
+        found = super()._answer(*given)
         self.looks.append((*self.clock(), average_precision(self.y, found)))
         return found
 
@@ -148,7 +148,9 @@ def scoring(task: Task) -> dict[str, Any]:
 
 def _by_predict(network: WindowNetwork, data: peers.Data, right: np.ndarray) -> dict[str, float]:
     """The same network, gathering and scaling, through Keras's `model.predict`."""
-    model = graph(network.hyperparameters, network._shape).model  # holds the weights since the last scoring in bulk
+    model = graph(network.hyperparameters, network._shape).model
+    for variable in model.trainable_variables:
+        variable.assign(network._weights[variable.path])
     every = np.arange(len(right))
 
     def predict(rows: np.ndarray, size: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import windows_log
+from tables import head, row
 
 ENGINES = {
     "scan_duckdb": "bare scan: DuckDB, a sum over each column",
@@ -135,8 +136,8 @@ def _same_history(engine: str, path: str, right: str) -> None:
         sys.exit(f"{engine}: history is {ours.shape}, not {theirs.shape}")
     far = ~np.isclose(ours, theirs, rtol=1e-5, atol=1e-6)
     if far.any():
-        row, column = np.argwhere(far)[0]
-        sys.exit(f"{engine}: history differs in {far.sum()} places, first in row {row}, column {column}")
+        place, column = np.argwhere(far)[0]
+        sys.exit(f"{engine}: history differs in {far.sum()} places, first in row {place}, column {column}")
 
 
 def _extrapolate(engine: str, result: dict[str, Any], right: dict[str, Any], rows: int) -> None:
@@ -171,7 +172,7 @@ def engines_table(bench: Bench) -> None:
     users, days, features = right["shape"]
     print(f"\n{found[SCAN][0]['rows']:,} rows, {users:,} users × {days} days × {features} features → "
           f"{right['windows']:,} closed windows, {right['churn']:.3f} churned; equal in all rows.\n")  # fmt: skip
-    _head("engine", "wall s", "CPU s", "wall ÷ pandas", "CPU ÷ pandas", "wall ÷ scan", "peak MiB", "before s", "n")
+    head("engine", "wall s", "CPU s", "wall ÷ pandas", "CPU ÷ pandas", "wall ÷ scan", "peak MiB", "before s", "n")
     for engine in engines:
         runs = found[engine]
         if not runs:
@@ -179,7 +180,7 @@ def engines_table(bench: Bench) -> None:
             continue
         about = f" ({runs[0]['about']})" if "about" in runs[0] else ""
         peak = "–" if about else f"{max(r['mib'] for r in runs):,.0f}"
-        _row(
+        row(
             ENGINES[engine] + about, _spread(runs, "wall"), _median(runs, "cpu"),
             _ratio(runs, found[REFERENCE], "wall"), _ratio(runs, found[REFERENCE], "cpu"),
             _ratio(runs, found[SCAN], "wall"), peak, _median(runs, "first"), len(runs),
@@ -194,9 +195,9 @@ def people_table(bench: Bench) -> None:
         check(found, REFERENCE)
         rows += [(kind, engine, runs, found[REFERENCE]) for engine, runs in found.items() if runs]
     print()
-    _head("outputs", "engine", "wall s", "CPU s", "wall ÷ pandas", "CPU ÷ pandas", "peak MiB", "n")
+    head("outputs", "engine", "wall s", "CPU s", "wall ÷ pandas", "CPU ÷ pandas", "peak MiB", "n")
     for kind, engine, runs, reference in rows:
-        _row(
+        row(
             KINDS[kind], ENGINES[engine], _spread(runs, "wall"), _median(runs, "cpu"), _ratio(runs, reference, "wall"),
             _ratio(runs, reference, "cpu"), f"{max(r['mib'] for r in runs):,.0f}", len(runs),
         )  # fmt: skip
@@ -216,12 +217,12 @@ def growth_table(bench: Bench, times: Sequence[int]) -> None:
                 sys.exit(f"{engine}: {runs[0]['windows']} windows of {size} times the rows, not {size} times as many")
         lines += [(size, engine, runs) for engine, runs in found.items() if runs]
     print()
-    _head("rows", "engine", "wall s", "CPU s", "growth of wall", "growth of CPU", "peak MiB", "goal MiB", "n")
+    head("rows", "engine", "wall s", "CPU s", "growth of wall", "growth of CPU", "peak MiB", "goal MiB", "n")
     for size, engine, runs in lines:
         wall, cpu = (statistics.median(r[name] for r in runs) for name in ("wall", "cpu"))
         base.setdefault(engine, (wall, cpu))
         goal = GOALS_MIB.get(size, "") if engine == "tschurn" else ""
-        _row(
+        row(
             f"× {size}", ENGINES[engine], _spread(runs, "wall"), _median(runs, "cpu"), f"{wall / base[engine][0]:.1f}",
             f"{cpu / base[engine][1]:.1f}", f"{max(r['mib'] for r in runs):,.0f}", goal, len(runs),
         )  # fmt: skip
@@ -232,23 +233,15 @@ def spark_table(bench: Bench) -> None:
     found = bench.turns(bench.wanted(("tschurn", "tschurn_spark"), always=("tschurn",)), 1)
     check(found, "tschurn")
     print()
-    _head("engine", "wall s", "CPU s", "wall ÷ DuckDB", "peak MiB, server included", "before s", "n")
+    head("engine", "wall s", "CPU s", "wall ÷ DuckDB", "peak MiB, server included", "before s", "n")
     for engine, runs in found.items():
         if not runs:
             print(f"| {ENGINES[engine]} | {bench.missing[engine]} |" + " |" * 5)
             continue
-        _row(
+        row(
             ENGINES[engine], _spread(runs, "wall"), _median(runs, "cpu"), _ratio(runs, found["tschurn"], "wall"),
             f"{runs[0]['mib']:,.0f}", _median(runs, "first"), len(runs),
         )  # fmt: skip
-
-
-def _head(*names: str) -> None:
-    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
-
-
-def _row(*cells: object) -> None:
-    print("| " + " | ".join(map(str, cells)) + " |")
 
 
 def _median(runs: list[dict[str, Any]], name: str) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from tschurn.config import WindowShape
+from tschurn.features.lives import Lives
+
 
 def make_log(users: int = 120, days: int = 84, seed: int = 0) -> pd.DataFrame:
     """A creators' log: people act with a rate of their own that may fade; fans react to their acts.
@@ -27,6 +30,11 @@ def make_log(users: int = 120, days: int = 84, seed: int = 0) -> pd.DataFrame:
     log = pd.concat([own, fans], ignore_index=True)
     log["value"] = np.where(log["event"] == "sticker", random.integers(1, 20, len(log)) * 100.0, 1.0)
     return log.sort_values("timestamp", kind="stable").reset_index(drop=True)
+
+
+def lives_of(panel: np.ndarray) -> Lives:
+    """A panel → lives in which the first of its features is what counts as activity, and nobody has a sticker."""
+    return Lives(panel[:, :, 0] > 0, np.zeros(panel.shape[:2], np.float32), WindowShape(), 0)
 
 
 def _rows(

@@ -93,6 +93,7 @@ class Lives(Protocol):
 
     active: np.ndarray  # [users × days] bool: own acts that count as activity
     stickers: np.ndarray  # [users × days] float32, rows
+    first: np.ndarray  # [users], the first day on which each acts
     shape: WindowShape
     first_weekday: int  # of day 0; 0 is Monday
     of_staying: frozenset[str]  # targets that are learned from, and measured on, only where the user stays
@@ -109,7 +110,7 @@ class Windows(Protocol):
 
     index: pd.DataFrame  # WINDOWS
     features: pd.DataFrame  # FEATURES
-    lives: Lives | None
+    lives: Lives
 
     def days(self, users: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Users [n] and days [n × d] → [n × d × daily features] float32."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import lives_of
 
 DAYS = 7
 
@@ -18,9 +19,8 @@ class PlantedWindows:
     constant per user, `nothing` is 0.
     """
 
-    lives = None
-
     def __init__(self, users: int = 500, anchors: int = 10, noise: int = 1, seed: int = 0) -> None:
+        self.lives = lives_of(np.ones((users, anchors, 1)))
         rng = np.random.default_rng(seed)
         daily = ["post", "post_2", *(f"noise_{i}" for i in range(noise))]
         history = ["recency", "total", *(f"person_{i}" for i in range(noise)), "nothing"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import logit
+from synthetic import lives_of
 
 from tschurn.contracts import ANOMALY, ANOMALY_CALIBRATION, ANOMALY_GAIN, USER_DAYS
 from tschurn.features.windows import WindowSet
@@ -226,7 +228,8 @@ def windows_of(own: np.ndarray, churned: np.ndarray, index: pd.DataFrame) -> Win
     features = pd.DataFrame({"feature": ["own:a:count"], "kind": ["daily"], "side": ["own"], "measure": ["count"],
                              "label_en": ["a"], "label_ko": ["a"]})  # fmt: skip
     index = index.assign(churned=pd.array(churned, dtype="Int8"), sticker=pd.array(churned, dtype="Int8"))
-    return WindowSet(index, features, own[:, :, None].astype(np.float32), np.zeros((len(index), 0), np.float32), 7)
+    panel = own[:, :, None].astype(np.float32)
+    return WindowSet(index, features, panel, np.zeros((len(index), 0), np.float32), 7, lives_of(panel))
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +267,24 @@ def test_it_says_that_it_adds_where_it_does_and_that_it_does_not_where_it_does_n
     alone = gain.loc[("churn", "usual_and_anomaly")]
     assert alone["difference"] == pytest.approx(alone["ap"] - gain.loc[("churn", "usual"), "ap"])
     assert gain.xs("usual", level="inputs")[["difference", "low", "high"]].isna().all().all()
+
+
+def test_of_a_target_given_that_users_stay_only_they_tell_what_it_adds(acts) -> None:
+    index = index_of()
+    random = np.random.default_rng(3)
+    churned = random.random(len(index)) < 0.3
+    windows = windows_of(acts[0], churned, index)
+    windows.lives = replace(windows.lives, of_staying=frozenset({"sticker"}))
+    found = []
+    for of_churned in (random.random(len(index)) < 0.5, np.ones(len(index), bool)):
+        had = np.where(churned, of_churned, np.arange(len(index)) % 3 == 0)
+        windows.index["sticker"] = pd.array(had, dtype="Int8")
+        view = anomaly_view(windows, diary_of(*acts), windows.newest(), ["churn", "sticker"], 1, 1)
+        found.append(view["anomaly_gain"])
+    pd.testing.assert_frame_equal(*found)
+    measured = index["split"].isin(["validation", "calibration"]).to_numpy()
+    counts = found[0].groupby("target")["windows"].unique()
+    assert list(counts["churn"]) == [measured.sum()] and list(counts["sticker"]) == [(measured & ~churned).sum()]
 
 
 def test_a_log_of_few_weeks_has_no_view(acts) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import lives_of
 
 from tschurn.errors import MissingExtraError
 from tschurn.features.windows import WindowSet
@@ -38,7 +39,7 @@ def made(spoil: str = "") -> WindowSet:
     features = pd.DataFrame({"feature": list("abxy"), "kind": ["daily"] * 2 + ["history"] * 2,
                              "side": ["own"] * 2 + [None] * 2, "measure": ["count"] * 2 + list("xy"),
                              "label_en": list("abxy"), "label_ko": list("abxy")})  # fmt: skip
-    return WindowSet(index, features, panel, history, 7)
+    return WindowSet(index, features, panel, history, 7, lives_of(panel))
 
 
 def fitted(name: str, windows: WindowSet, y: np.ndarray):

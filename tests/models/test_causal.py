@@ -19,9 +19,9 @@ from tschurn.config import WindowShape
 from tschurn.features.lives import Lives
 from tschurn.features.windows import WindowSet
 from tschurn.models import causal
-from tschurn.models.causal import CausalNetwork, clocks, first_days, learnable_days
+from tschurn.models.causal import LEAD, PIECE, CausalNetwork, clocks, learnable_days
 from tschurn.models.evaluation import auc
-from tschurn.models.graphs import Hyperparameters
+from tschurn.models.graphs import Hyperparameters, graph
 from tschurn.models.networks import Network, make_network
 from tschurn.models.training import Blocks
 
@@ -155,12 +155,23 @@ def test_training_never_looks_past_its_last_outcome(windows: WindowSet) -> None:
     np.testing.assert_array_equal(*found)
 
 
-def test_a_few_windows_score_as_in_bulk(windows: WindowSet, fitted: CausalNetwork) -> None:
-    rows = np.arange(len(windows))
-    some_rows = np.random.default_rng(0).choice(rows, 12, replace=False)
-    np.testing.assert_allclose(
-        fitted.log_odds(windows, some_rows), fitted.log_odds(windows, rows)[some_rows], atol=2e-5
-    )
+def test_numpy_scores_as_keras_does(windows: WindowSet, fitted: CausalNetwork) -> None:
+    """Keras reads a whole piece for each window; we read every piece once, and no further than is asked."""
+    rows = np.random.default_rng(0).permutation(len(windows))
+    trained = graph(fitted.hyperparameters, fitted._shape).model
+    for variable in trained.trainable_variables:
+        variable.assign(fitted._weights[variable.path])
+    first, user = windows.lives.first, windows.index["user"].to_numpy()
+    since = windows.index["anchor"].to_numpy() - first[user]
+    number = np.maximum(0, (since - LEAD) // (PIECE - LEAD))
+    users, days, answers = fitted._days_of(np.stack([user, number], axis=1), first)
+    at = np.arange(len(windows)), since - number * (PIECE - LEAD)
+    assert answers[at].all() and number.max() > 0
+    of_keras = np.array(trained.predict_on_batch(fitted._read(windows, users, days)))[at][:, 0]
+    np.testing.assert_allclose(fitted.log_odds(windows, rows), of_keras[rows], atol=2e-5)
+    few = rows[:12]
+    np.testing.assert_allclose([fitted.log_odds(windows, row)[0] for row in few[:, None]], of_keras[few], atol=2e-5)
+    assert fitted.log_odds(windows, rows[:0]).shape == (0,)
 
 
 def test_the_labels_given_are_the_labels_learned(windows: WindowSet) -> None:
@@ -239,7 +250,7 @@ def test_every_day_is_answered_by_one_piece_that_has_read_what_leads_to_it() -> 
 
 def test_a_life_that_begins_late_is_read_from_its_first_day(windows: WindowSet, fitted: CausalNetwork) -> None:
     """What others of the log did before a user came changes nothing: there are no days before the first."""
-    first = first_days(windows.lives.active)
+    first = windows.lives.first
     panel = windows._panel.copy()
     for user in range(USERS):
         panel[user, : first[user]] = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import shap
+from synthetic import lives_of
 
 from tschurn.features.windows import WindowSet
 from tschurn.models import baselines as b
+from tschurn.models import networks
 from tschurn.models.direct import Direct
 from tschurn.models.evaluation import auc
-from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters
+from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters, graph
 from tschurn.models.networks import make_network
 from tschurn.models.saved import load_plain
 from tschurn.models.scaling import (
@@ -50,7 +53,7 @@ def windows() -> WindowSet:
          "side": ["own", "own", "received", None, None], "measure": ["count"] * 3 + ["x", "y"],
          "label_en": list("abcde"), "label_ko": list("abcde")}
     )  # fmt: skip
-    return WindowSet(index, features, panel, history, 7)
+    return WindowSet(index, features, panel, history, 7, lives_of(panel))
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,9 @@ def make(name: str):
         return make_network(name, settings, 1, 6, ("churn",))
     return {
         "most_frequent": b.MostFrequent,
-        "recency": lambda: b.Logistic("recency", "recency", 1),
-        "logistic_recency": lambda: b.Logistic("logistic_recency", "recency_and_active_days", 1),
-        "logistic_history": lambda: b.Logistic("logistic_history", "history", 1),
+        "recency": lambda: b.Logistic("recency", "recency"),
+        "logistic_recency": lambda: b.Logistic("logistic_recency", "recency_and_active_days"),
+        "logistic_history": lambda: b.Logistic("logistic_history", "history"),
         "lightgbm_7days": lambda: b.Boosting("lightgbm_7days", "days", 1, 1),
         "lightgbm_history": lambda: b.Boosting("lightgbm_history", "flat", 1, 1),
     }[name]()
@@ -99,19 +102,57 @@ def test_a_model_learns_repeats_itself_and_survives_saving(
 
 @pytest.mark.parametrize("name", WINDOW_ARCHITECTURES)
 @pytest.mark.parametrize("scaling", ["standard", "piecewise"])
-def test_a_few_windows_score_as_in_bulk(windows: WindowSet, parts: dict, name: str, scaling: str) -> None:
-    """In bulk Keras computes, a few windows NumPy."""
+def test_numpy_scores_as_keras_does(windows: WindowSet, parts: dict, name: str, scaling: str) -> None:
+    """One window, several blocks of them, on one thread and on several."""
     model = make_network(name, Hyperparameters(name, scaling, units=8), 1, 1, ("churn",))
     model.fit(windows, *parts["train"])
     rows = parts["test"][0]
-    np.testing.assert_allclose(model.log_odds(windows, rows[:9]), model.log_odds(windows, rows)[:9], atol=1e-5)
+    trained = graph(model.hyperparameters, model._shape).model
+    for variable in trained.trainable_variables:
+        variable.assign(model._weights[variable.path])
+    of_keras = np.array(trained.predict_on_batch(model._inputs(windows, rows)))[:, 0]
+    assert len(rows) > networks._SCORED_AT_ONCE
+    for found in (model.log_odds(windows, rows), [model.log_odds(windows, row)[0] for row in rows[:9, None]]):
+        np.testing.assert_allclose(found, of_keras[: len(found)], atol=1e-5)
+    assert model.log_odds(windows, rows[:0]).shape == (0,)
     no, yes = model.predict_proba(windows, rows).T
     np.testing.assert_allclose(np.log(yes / no), model.log_odds(windows, rows), atol=1e-6)
 
 
+def test_days_before_a_users_first_are_masked(windows: WindowSet, parts: dict) -> None:
+    """What the panel holds there changes nothing; that they are no days of the user does."""
+    active = windows.lives.active.copy()
+    active[::2, :10] = False  # every other user begins on day 10 or later
+    late = WindowSet(windows.index, windows.features, windows._panel, windows._history, 7,
+                     replace(windows.lives, active=active))  # fmt: skip
+    network = make_network("gru_bilstm", Hyperparameters("gru_bilstm", units=8, batch_size=64), 1, 2, ("churn",))
+    network.fit(late, *parts["train"])
+    panel = windows._panel.copy()
+    before = np.arange(DAYS) < late.lives.first[:, None]
+    panel[before] = 50.0
+    other = WindowSet(late.index, late.features, panel, late._history, 7, late.lives)
+    for rows in (parts["test"][0], parts["test"][0][:5]):
+        np.testing.assert_array_equal(network.log_odds(other, rows), network.log_odds(late, rows))
+    days = late.index["anchor"].to_numpy()[:, None] + np.arange(-6, 1)
+    mask = networks.masked(late, parts["test"][0], network._daily)[:, :, -1]
+    user, anchor = (late.index[c].to_numpy()[parts["test"][0]] for c in ("user", "anchor"))
+    np.testing.assert_array_equal(mask, ~before[user[:, None], anchor[:, None] + np.arange(-6, 1)])
+    otherwise = before & (np.arange(DAYS) >= windows.lives.first[:, None])
+    touched = otherwise[late.index["user"].to_numpy()[:, None], days].any(axis=1)
+    changed = network.log_odds(windows, np.arange(len(late))) != network.log_odds(late, np.arange(len(late)))
+    assert touched.any() and (changed == touched).all()
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_training_that_diverges_leaves_a_model_that_answers(windows: WindowSet, parts: dict, validated: bool) -> None:
+    network = make_network("gru", Hyperparameters("gru", units=8, learning_rate=1e38), 1, 3, ("churn",))
+    network.fit(windows, *parts["train"], parts["validation"] if validated else None)
+    assert np.isfinite(network.log_odds(windows, parts["test"][0])).all()
+
+
 def test_a_trunk_that_learns_another_target_along_is_another_network(windows: WindowSet, parts: dict) -> None:
     both = WindowSet(windows.index.assign(sticker=pd.array(windows.index["anchor"] % 2, dtype="Int8")),
-                     windows.features, windows._panel, windows._history, 7)  # fmt: skip
+                     windows.features, windows._panel, windows._history, 7, windows.lives)  # fmt: skip
     settings = Hyperparameters("gru", units=8, learning_rate=0.01, batch_size=64)
     found = {}
     for targets in (("churn",), ("churn", "sticker"), ("sticker", "churn")):
@@ -221,7 +262,7 @@ def test_excluded_windows_are_measured_but_nothing_is_learned_from_them(windows:
     split = np.resize(["train", "validation", "calibration", "test", "purged", "excluded"], len(windows))
     index = windows.index.assign(closed=windows.index["anchor"] < DAYS - 7, split=split)
     index.loc[~index["closed"], "split"] = "open"
-    divided = WindowSet(index, windows.features, windows._panel, windows._history, 7)
+    divided = WindowSet(index, windows.features, windows._panel, windows._history, 7, windows.lives)
     blocks = Blocks.of(divided, "churn")
     excluded = np.flatnonzero(index["split"] == "excluded")
     for learned in (blocks.train, blocks.validation, blocks.calibration, blocks.test, blocks.learnable):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import lives_of
 
 from tschurn.errors import ModelError
 from tschurn.features.windows import WindowSet
@@ -26,7 +27,8 @@ def make_windows(daily: list[str], history: list[str], observe_days: int = 7) ->
     features = pd.DataFrame({"feature": daily + history, "kind": ["daily"] * len(daily) + ["history"] * len(history),
                              "side": "own", "measure": "count"})  # fmt: skip
     panel = random.poisson(1, (20, 30, len(daily))).astype(np.float32)
-    return WindowSet(index, features, panel, random.random((60, len(history))).astype(np.float32), observe_days)
+    past = random.random((60, len(history))).astype(np.float32)
+    return WindowSet(index, features, panel, past, observe_days, lives_of(panel))
 
 
 DAILY, HISTORY = ["own:a:count", "own:b:count"], ["history:x", "history:y"]
@@ -41,7 +43,7 @@ def fitted(kind: str, windows: WindowSet) -> Model:
     models = {
         "gru": lambda: make_network("gru", Hyperparameters(units=4), 1, 1, ("churn",)),
         "most_frequent": MostFrequent,
-        "logistic_history": lambda: Logistic("logistic_history", "history", 1),
+        "logistic_history": lambda: Logistic("logistic_history", "history"),
         "lightgbm_history": lambda: Boosting("lightgbm_history", "flat", 1, 1),
         "average": lambda: Average([fitted("logistic_history", windows), fitted("lightgbm_history", windows)]),
     }

@@ -291,3 +291,9 @@ def test_memory_stays_flat_over_60_trials(tmp_path: Path) -> None:
 
     search(space(), greedy, trials=60, seed=1, folder=tmp_path)
     assert max(sizes[30:]) - max(sizes[:30]) < 16e6
+
+
+def test_a_trial_that_ends_anyway_is_not_given_up() -> None:
+    given_up, ended = (Watch([[0.1, 0.1]] * 3) for _ in range(2))
+    assert not given_up(1, 0.9) and given_up(2, 0.9) and given_up.stopped
+    assert not ended(1, 0.9) and not ended(2, 0.9, last=True) and not ended.stopped and len(ended.losses) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import lives_of
 
 from tschurn.config import Split, WindowShape
 from tschurn.contracts import LOOKS, OUTCOMES, SUFFICIENCY, silent
@@ -46,8 +48,9 @@ class World:
         until = np.where(quiet, random.integers(29, 60, len(user)), random.integers(1, 8, len(user)))
         self.next_acts = self.index[["user_id", "anchor_day"]].assign(next_act=until, next_sticker=until)
 
-    def map(self, targets: tuple[str, ...] = ("churn",)) -> pd.DataFrame:
-        windows = WindowSet(self.index, pd.DataFrame(), self.panel, np.zeros((len(self.index), 0)), 7)
+    def map(self, targets: tuple[str, ...] = ("churn",), of_staying: frozenset[str] = frozenset()) -> pd.DataFrame:
+        history, lives = np.zeros((len(self.index), 0)), replace(lives_of(self.panel), of_staying=of_staying)
+        windows = WindowSet(self.index, pd.DataFrame(), self.panel, history, 7, lives)
         return s.sufficiency(windows.looking_back(s.LONGEST), self.next_acts, SHAPE, list(targets), 7, 1, silent)
 
 
@@ -109,6 +112,19 @@ def test_nothing_of_test_or_of_the_days_after_an_anchor_enters(found: pd.DataFra
                     other.index["anchor"].to_numpy()[plan.measured].min() - s.LONGEST + 1)  # fmt: skip
     other.panel[:, between] = 77.0  # outcomes of training only
     pd.testing.assert_frame_equal(other.map(("churn", "sticker")), found)
+
+
+def test_of_a_target_given_that_users_stay_the_others_do_not_count() -> None:
+    """Whether those who leave had a sticker changes nothing, in no cell; churn is told as ever."""
+    other, given_stays = World(signal=10), frozenset({"sticker"})
+    random = np.random.default_rng(2)
+    acts = other.next_acts["next_act"].to_numpy()
+    other.next_acts["next_sticker"] = np.where(acts <= 7, random.integers(1, 30, len(acts)), 50)
+    found = other.map(("churn", "sticker"), given_stays)
+    gone = (acts > 28) & (random.random(len(acts)) < 0.5)
+    other.next_acts.loc[gone, "next_sticker"] = 1
+    pd.testing.assert_frame_equal(other.map(("churn", "sticker"), given_stays), found)
+    assert not other.map(("sticker",)).equals(found[found["target"] == "sticker"].reset_index(drop=True))
 
 
 @settings(max_examples=60, deadline=None)

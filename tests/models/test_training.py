@@ -56,5 +56,5 @@ def test_of_a_target_given_that_users_stay_the_others_are_neither_learned_nor_me
     for block in (*splits[:4], "learnable"):
         assert np.intersect1d(getattr(everybody, block), gone).size
         np.testing.assert_array_equal(getattr(staying, block), np.setdiff1d(getattr(everybody, block), gone))
-    for block in ("closed", "newest"):
+    for block in ("closed", "test_period"):
         np.testing.assert_array_equal(getattr(staying, block), getattr(everybody, block))

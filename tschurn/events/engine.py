@@ -121,7 +121,9 @@ def local(threads: int, memory_mib: int = 1024) -> BaseBackend:
     """→ an in-process engine that knows no other zone than UTC and goes to disk beyond `memory_mib`."""
     backend = ibis.duckdb.connect(threads=threads)
     spill = Path(tempfile.gettempdir()) / f"tschurn-{os.getpid()}"
-    for setting in ("SET TimeZone = 'UTC'", f"SET memory_limit = '{int(memory_mib)}MiB'"):
+    # its own progress bar would go to the output between ours
+    settings = "SET TimeZone = 'UTC'", f"SET memory_limit = '{int(memory_mib)}MiB'", "SET enable_progress_bar = false"
+    for setting in settings:
         backend.raw_sql(setting)
     backend.con.execute("SET temp_directory = ?", [str(spill)])
     return backend

@@ -201,8 +201,8 @@ class _FlatWindows:
 
 def _counted(windows: Windows, label: str) -> pd.Series:
     """A label of all windows; null where it does not count, since the user does not stay."""
-    outcome, lives = windows.index[label], windows.lives
-    of_staying = lives is not None and label in {LABELS[t] for t in lives.of_staying}
+    outcome = windows.index[label]
+    of_staying = label in {LABELS[t] for t in windows.lives.of_staying}
     return outcome.where(windows.index[LABELS["churn"]] == 0) if of_staying else outcome
 
 

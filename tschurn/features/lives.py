@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,6 +26,11 @@ class Lives:
     shape: WindowShape
     first_weekday: int  # of day 0; 0 is Monday
     of_staying: frozenset[str] = frozenset()
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """The first day on which each user acts [users]; 0 for who never does."""
+        return self.active.argmax(axis=1)
 
     def outcome(self, target: str, users: np.ndarray) -> np.ndarray:
         """→ [n × days] int8: whether it happens after each day as after an anchor, 0 or 1; UNKNOWN elsewhere."""

@@ -19,7 +19,7 @@ class WindowSet:
 
     def __init__(
         self, index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int,
-        lives: Lives | None = None,
+        lives: Lives,
     ) -> None:  # fmt: skip
         self.index = index
         self.features = features

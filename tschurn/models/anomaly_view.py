@@ -80,11 +80,15 @@ def _gain(
     for name, matrices in inputs.items():
         quick = Quick(matrices["train"], seed, threads)
         for target in targets:
+            stays = (index[LABELS["churn"]].fillna(1) == 0).to_numpy(bool)
+            counted = stays | (target not in windows.lives.of_staying)
+            counted = {b: counted[places] for b, places in rows.items()}
             y, known = (index[LABELS[target]].iloc[rows[b]].to_numpy(np.float64) for b in ("measured", "train"))
-            if len(np.unique(y)) < 2 or len(np.unique(known)) < 2:
+            told = counted["measured"]
+            if len(np.unique(y[told])) < 2 or len(np.unique(known[counted["train"]])) < 2:
                 continue
-            scores = quick.log_odds(known, matrices["measured"])
-            ap, drawn = average_precision(y, scores), resampled(y, scores, weights)["ap"]
+            y, scores = y[told], quick.log_odds(known, matrices["measured"], counted["train"])[told]
+            ap, drawn = average_precision(y, scores), resampled(y, scores, weights[:, told])["ap"]
             usual_ap, usual_drawn = before.setdefault(target, (ap, drawn))  # "usual" comes first
             versus = (ap - usual_ap, *interval(drawn - usual_drawn)) if name != "usual" else (None, None, None)
             found.append((target, name, len(y), y.mean(), ap, auc(y, scores), *versus))

@@ -68,7 +68,7 @@ class Logistic(Model):
 
     kind = "baseline"
 
-    def __init__(self, name: str, view: str, seed: int) -> None:
+    def __init__(self, name: str, view: str) -> None:
         self.name = name
         self.view = view
         self._penalty = 1.0
@@ -122,7 +122,7 @@ class Logistic(Model):
     def load(cls, folder: Path) -> Logistic:
         """The inverse of `save`."""
         note = json.loads((folder / "model.json").read_text())
-        model = cls(note["name"], note["view"], 0)
+        model = cls(note["name"], note["view"])
         model._penalty, model._intercept = note["penalty"], note["intercept"]
         model._coefficients, model._mean, model._scale = (np.array(note[k]) for k in ("coefficients", "mean", "scale"))
         return model
@@ -191,12 +191,12 @@ def make_baselines(windows: Windows, seed: int, threads: int, automl: bool = Fal
     """→ the baselines that these windows allow: those with history only where there is history."""
     models: list[Any] = [
         MostFrequent(),
-        Logistic("recency", "recency", seed),
-        Logistic("logistic_recency", "recency_and_active_days", seed),
+        Logistic("recency", "recency"),
+        Logistic("logistic_recency", "recency_and_active_days"),
         Boosting("lightgbm_7days", "days", seed, threads),
     ]
     if (windows.features["kind"] == "history").any():
-        models.insert(3, Logistic("logistic_history", "history", seed))
+        models.insert(3, Logistic("logistic_history", "history"))
         models.append(Boosting("lightgbm_history", "flat", seed, threads))
     if automl:
         models.append(Boosting(AUTOML, models[-1].view, seed, threads))

@@ -14,7 +14,7 @@ from tschurn.models.model import Model
 from tschurn.models.views import VIEWS
 
 Validation = tuple[np.ndarray, np.ndarray]  # rows, labels
-Watch = Callable[[int, float], bool]
+Watch = Callable[[int, float, bool], bool]
 
 STEP = 20  # rounds that count as an epoch
 _ROUNDS, _STOP_AFTER = 600, 30
@@ -104,13 +104,13 @@ class Boosting(Model):
 def fit_rounds(parameters: Mapping[str, Any], data: Any, validation: Any, watch: Watch | None = None) -> Any:
     """Data sets → a booster that stopped by validation's log loss.
 
-    watch: told the log loss after every STEP rounds, says whether to end now.
+    watch: told the log loss after every STEP rounds, and whether these were the last, says whether to end now.
     """
     import lightgbm as lgb
 
     def watched(state: Any) -> None:
         done, loss = state.iteration + 1, state.evaluation_result_list[0][2]
-        if done % STEP == 0 and watch(done // STEP, loss):
+        if done % STEP == 0 and watch(done // STEP, loss, done == _ROUNDS):
             raise lgb.callback.EarlyStopException(state.iteration, state.evaluation_result_list)
 
     stopping = [lgb.early_stopping(_STOP_AFTER, verbose=False), *([watched] if watch else [])]

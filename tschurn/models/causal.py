@@ -9,25 +9,22 @@ since the last act and the last sticker, days since the first act, how many so f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tschurn.contracts import Windows
-from tschurn.models.forward import forward
+from tschurn.models.forward import Weights, forward, in_blocks
 from tschurn.models.graphs import Shape
 from tschurn.models.networks import Batch, Network
 from tschurn.models.scaling import Piecewise, Scaling, fit_piecewise, fit_scaling
-
-if TYPE_CHECKING:
-    import keras
 
 PIECE, LEAD = 112, 28  # days read at a time, and days read before the first answer of a later piece
 _STEP = PIECE - LEAD
 # A batch has so many pieces fewer than windows: a piece answers for many days, neighbours of each other.
 _WINDOWS_PER_PIECE = 16
 _LEAST_UPDATES = 32  # of an epoch, as far as there are pieces: small logs are learned in small batches
-_PREDICT_PIECES = 64
+_SCORED_AT_ONCE = 64  # pieces
 _USERS = 256  # whose lives are in memory at a time
 CLOCKS, _TENURE = 7, 2  # how many, and which one is the days since the first act
 _WEEK = 7
@@ -41,7 +38,7 @@ class CausalNetwork(Network):
     ) -> Callable[[np.random.Generator], Iterator[Batch]]:
         labels = self._labels(windows, rows, y)
         learned = (labels >= 0).any(axis=2)
-        first = first_days(windows.lives.active)
+        first = windows.lives.first
         self._fit_inputs(windows, learned, first)
         user, day = np.nonzero(learned)
         pieces = np.unique(np.stack([user, _piece_of(day - first[user])], axis=1), axis=0)
@@ -89,10 +86,12 @@ class CausalNetwork(Network):
     def _channels(self) -> int:
         return self._scaling.columns + _WEEK + (self._quantiles.columns if self._quantiles else 0)
 
-    def _days_of(self, pieces: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pieces [n × (user, number)] → users [n], their days [n × days], and which of these the piece answers for."""
+    def _days_of(
+        self, pieces: np.ndarray, first: np.ndarray, length: int = PIECE
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pieces [n × (user, number)] → users [n], their days [n × length], which of these the piece answers for."""
         users, number = pieces[:, 0], pieces[:, 1]
-        at = np.arange(self._shape.days)
+        at = np.arange(length)
         days = (first[users] + number * _STEP)[:, None] + at
         return users, days, (number == 0)[:, None] | (at >= LEAD)
 
@@ -114,30 +113,23 @@ class CausalNetwork(Network):
             parts.append(self._quantiles(values[:, :, tenure : tenure + 1]))
         return np.concatenate(parts, axis=2)
 
-    def _predict(self, model: keras.Model, windows: Windows, rows: np.ndarray) -> np.ndarray:
+    def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
         user, anchor = (windows.index[c].to_numpy(np.int64)[rows] for c in ("user", "anchor"))
-        first = first_days(windows.lives.active)
+        first = windows.lives.first
         since = anchor - first[user]
         number = _piece_of(since)
         pieces, place = np.unique(np.stack([user, number], axis=1), axis=0, return_inverse=True)
-        found = np.empty((len(pieces), self._shape.days))
-        for start in range(0, len(pieces), _PREDICT_PIECES):
-            block = pieces[start : start + _PREDICT_PIECES]
-            padded = np.resize(block, (_PREDICT_PIECES, 2))  # repeats pieces up to the one shape that is compiled
-            users, days, _ = self._days_of(padded, first)
-            answers = model.predict_on_batch(self._read(windows, users, days))
-            found[start : start + len(block)] = answers[: len(block), :, 0]
-        return found[place.ravel(), since - number * _STEP]
-
-    def _predict_few(self, windows: Windows, rows: np.ndarray) -> np.ndarray:
+        place, day = place.ravel(), since - number * _STEP
+        order = np.argsort(place, kind="stable")
         found = np.empty(len(rows))
-        for k, row in enumerate(rows):
-            user = windows.index["user"].to_numpy()[row : row + 1]
-            anchor = int(windows.index["anchor"].to_numpy()[row])
-            first = first_days(windows.lives.active[user])
-            begin = first + _piece_of(anchor - first) * _STEP
-            life = self._read(windows, user, np.arange(int(begin[0]), anchor + 1)[None])
-            found[k] = forward("causal_gru", self._weights, life)[0, 0]
+
+        def of(block: slice) -> None:
+            mine = order[slice(*np.searchsorted(place[order], (block.start, block.stop)))]
+            users, days, _ = self._days_of(pieces[block], first, day[mine].max() + 1)
+            asked = place[mine] - block.start, day[mine]
+            found[mine] = forward("causal_gru", weights, self._read(windows, users, days), asked)[:, 0]
+
+        in_blocks(of, len(pieces), _SCORED_AT_ONCE)
         return found
 
     def _inputs_to_dict(self) -> dict[str, Any]:
@@ -146,11 +138,6 @@ class CausalNetwork(Network):
     def _inputs_from_dict(self, note: dict[str, Any]) -> None:
         self._scaling = Scaling.from_dict(note["scaling"])
         self._quantiles = Piecewise.from_dict(note["quantiles"]) if note["quantiles"] else None
-
-
-def first_days(active: np.ndarray) -> np.ndarray:
-    """[users × days] → the first day on which each user acts [users]; 0 for who never does."""
-    return active.argmax(axis=1)
 
 
 def learnable_days(windows: Windows, rows: np.ndarray) -> np.ndarray:
@@ -178,7 +165,7 @@ def clocks(active: np.ndarray, stickers: np.ndarray) -> np.ndarray:
     last act, since the last sticker (since before the first act, if there was none), since the first act; active days
     and days with a sticker so far; share of active days; active that day."""
     day = np.arange(active.shape[1], dtype=np.float32)
-    tenure = np.maximum(0, day - first_days(active)[:, None])
+    tenure = np.maximum(0, day - active.argmax(axis=1)[:, None])
     had = stickers > 0
     acts, gifts = active.cumsum(axis=1), had.cumsum(axis=1)
     since = [

@@ -5,8 +5,7 @@ Written for Keras 3: the same code runs on TensorFlow and on JAX (KERAS_BACKEND)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,7 @@ class Hyperparameters:
     dense_units: int = 32
     dropout: float = 0.2
     input_dropout: float = 0.0
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     batch_size: int = 512
 
 
@@ -102,14 +101,9 @@ class Averaged:
         """→ a copy of the average by Keras's paths, such as gru/gru_cell/kernel."""
         return {v.path: w.copy() for v, w in zip(self._model.trainable_variables, self.weights, strict=True)}
 
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The network with the average for its weights, for as long as the block lasts."""
-        variables = self._model.trainable_variables
-        kept = [_array(v) for v in variables]
-        _assign(variables, self.weights)
-        yield
-        _assign(variables, kept)
+    def is_finite(self) -> bool:
+        """False once training has diverged."""
+        return all(np.isfinite(weights).all() for weights in self.weights)
 
 
 def graph(hyperparameters: Hyperparameters, shape: Shape) -> Graph:

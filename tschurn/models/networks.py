@@ -11,23 +11,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tschurn.contracts import LABELS, Windows
 from tschurn.models.evaluation import calibrated_log_loss
-from tschurn.models.forward import forward
+from tschurn.models.forward import Weights, forward, in_blocks
 from tschurn.models.graphs import ARCHITECTURES, WINDOW_ARCHITECTURES, Averaged, Hyperparameters, Shape, graph
 from tschurn.models.model import Model
 from tschurn.models.scaling import Piecewise, Scaling, fit_history_quantiles, window_scalings
 
-if TYPE_CHECKING:
-    import keras
-
 PATIENCE = 2  # epochs without a better validation log loss before training stops
-_PREDICT_BLOCK = 4096
-_FEW = 16  # windows that NumPy scores sooner than Keras begins
+_SCORED_AT_ONCE = 512  # windows whose values stay in a core's cache
 Batch = tuple[Any, np.ndarray]  # inputs as the graph takes them, labels [n × ... × targets], less than 0 where unknown
 
 
@@ -62,13 +58,14 @@ class Network(Model):
         rows: np.ndarray,
         y: np.ndarray,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
-        watch: Callable[[int, float], bool] | None = None,
+        watch: Callable[[int, float, bool], bool] | None = None,
     ) -> None:
         """Train from scratch on the windows `rows` with labels y (0/1).
 
+        Training that diverges ends with the weights of the last epoch that were finite.
         With validation (rows, labels): stop by the log loss that is left there after calibration, keep the best
-        epoch, and remember how many epochs that took. Without: train for just that many. watch: told each epoch
-        and that log loss, says whether to end now.
+        epoch, and remember how many epochs that took. Without: train for just that many. watch: told each epoch,
+        that log loss and whether it is the last anyway, says whether to end now.
         """
         batches = self._learn(windows, rows, y)
         found = graph(self.hyperparameters, self._shape)
@@ -76,31 +73,31 @@ class Network(Model):
         averaged = Averaged(found.model)
         random = np.random.default_rng([self.seed, 2])
         best, best_epoch, best_weights = np.inf, 0, None
+        finite = averaged.by_path()
         for epoch in range(1, (self.epochs if validation is None else self._most_epochs) + 1):
             for inputs, labels in batches(random):
                 found.model.train_on_batch(inputs, labels)
                 averaged.update()
+            if not averaged.is_finite():
+                break
+            finite = averaged.by_path()
             if validation is None:
                 continue
-            with averaged.in_place():
-                loss = calibrated_log_loss(validation[1], self._predict(found.model, windows, validation[0]))
+            loss = calibrated_log_loss(validation[1], self._answer(finite, windows, validation[0]))
             if loss < best:
-                best, best_epoch, best_weights = loss, epoch, averaged.by_path()
-            if epoch - best_epoch >= PATIENCE or (watch is not None and watch(epoch, loss)):
+                best, best_epoch, best_weights = loss, epoch, finite
+            last = epoch == self._most_epochs or epoch - best_epoch >= PATIENCE
+            if (watch is not None and watch(epoch, loss, last)) or last:
                 break
         if validation is None or best_weights is None:  # never a finite loss: keep the last epoch
-            self._weights = averaged.by_path()
+            self._weights = finite
         else:
             self._weights, self.epochs = best_weights, best_epoch
 
     def log_odds(self, windows: Windows, rows: np.ndarray) -> np.ndarray:
-        """Windows → uncalibrated log-odds [n], float64; a few of them without Keras."""
-        if len(rows) <= _FEW:
-            return self._predict_few(windows, rows)
-        model = graph(self.hyperparameters, self._shape).model
-        for variable in model.trainable_variables:
-            variable.assign(self._weights[variable.path])
-        return self._predict(model, windows, rows)
+        """Windows → uncalibrated log-odds [n], float64; what overflows counts as 0."""
+        found = self._answer(self._weights, windows, rows)
+        return np.where(np.isfinite(found), found, 0.0)
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.npz (arrays only, so that reading never unpickles)."""
@@ -131,10 +128,8 @@ class Network(Model):
         """Learn the scalings, know the shape → what gives the batches of an epoch."""
 
     @abstractmethod
-    def _predict(self, model: keras.Model, windows: Windows, rows: np.ndarray) -> np.ndarray: ...
-
-    @abstractmethod
-    def _predict_few(self, windows: Windows, rows: np.ndarray) -> np.ndarray: ...
+    def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
+        """Windows → the log-odds [n] float64 that a network with these weights gives."""
 
     @abstractmethod
     def _inputs_to_dict(self) -> dict[str, Any]: ...
@@ -152,7 +147,7 @@ class WindowNetwork(Network):
         scaling = self.hyperparameters.scaling
         self._daily, self._history = window_scalings(scaling, windows, rows)
         self._quantiles = fit_history_quantiles(windows, rows) if scaling == "piecewise" else None
-        days, past = windows.batch(rows[:1]), windows.history(rows[:1])
+        days, past = masked(windows, rows[:1], self._daily), windows.history(rows[:1])
         history = past.shape[1] + (self._quantiles.columns if self._quantiles else 0)
         self._shape = Shape(*days.shape[1:], history, len(self.targets))
         others = [windows.index[LABELS[t]].fillna(-1).to_numpy(np.float32)[rows] for t in self.targets[1:]]
@@ -168,7 +163,7 @@ class WindowNetwork(Network):
         return batches
 
     def _inputs(self, windows: Windows, rows: np.ndarray) -> Any:
-        days, past = self._daily(windows.batch(rows)), windows.history(rows)
+        days, past = masked(windows, rows, self._daily), windows.history(rows)
         if not past.shape[1]:
             return days
         if self._quantiles is None:
@@ -178,17 +173,11 @@ class WindowNetwork(Network):
         self._quantiles.into(known[:, past.shape[1] :], past)
         return [days, known]
 
-    def _predict(self, model: keras.Model, windows: Windows, rows: np.ndarray) -> np.ndarray:
-        found = np.empty(len(rows))
-        for start in range(0, len(rows), _PREDICT_BLOCK):
-            block = rows[start : start + _PREDICT_BLOCK]
-            padded = np.resize(block, _PREDICT_BLOCK)  # repeats rows up to the one shape that is compiled
-            found[start : start + len(block)] = model.predict_on_batch(self._inputs(windows, padded))[: len(block), 0]
-        return found
+    def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
+        def of(block: slice) -> np.ndarray:
+            return forward(self.hyperparameters.architecture, weights, self._inputs(windows, rows[block]))[:, 0]
 
-    def _predict_few(self, windows: Windows, rows: np.ndarray) -> np.ndarray:
-        found = forward(self.hyperparameters.architecture, self._weights, self._inputs(windows, rows))
-        return found[:, 0].astype(np.float64)
+        return np.concatenate([np.zeros(0), *in_blocks(of, len(rows), _SCORED_AT_ONCE)])
 
     def _inputs_to_dict(self) -> dict[str, Any]:
         quantiles = self._quantiles.to_dict() if self._quantiles else None
@@ -199,10 +188,23 @@ class WindowNetwork(Network):
         self._quantiles = Piecewise.from_dict(note["quantiles"]) if note["quantiles"] else None
 
 
+def masked(windows: Windows, rows: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Windows → their days, scaled, and a mask [n × days × (daily features + 1)].
+
+    Days before the user's first act are all zero, and the mask in the last channel tells them from the days on which
+    the user was there and did nothing.
+    """
+    days = scaling(windows.batch(rows))
+    user, anchor = (windows.index[c].to_numpy(np.int64)[rows] for c in ("user", "anchor"))
+    day = anchor[:, None] + np.arange(1 - days.shape[1], 1)
+    begun = (day >= windows.lives.first[user][:, None])[:, :, None]
+    return np.concatenate([np.where(begun, days, 0), begun], axis=2, dtype=np.float32)
+
+
 def architectures(windows: Windows) -> tuple[str, ...]:
     """→ the networks that these windows allow: one that reads whole lives only where history may be known."""
     has_history = (windows.features["kind"] == "history").any()
-    return ARCHITECTURES if windows.lives is not None and has_history else WINDOW_ARCHITECTURES
+    return ARCHITECTURES if has_history else WINDOW_ARCHITECTURES
 
 
 def make_network(

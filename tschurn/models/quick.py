@@ -25,11 +25,17 @@ class Quick:
         self._parameters = {**_BOOSTING, "feature_fraction": columns_share, "seed": seed, "num_threads": threads}
         self._data = lgb.Dataset(matrix, np.zeros(len(matrix)), params=self._parameters).construct()
 
-    def log_odds(self, y: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """Labels of the matrix it was made with, and another matrix → the latter's log-odds."""
+    def log_odds(self, y: np.ndarray, matrix: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+        """Labels of the matrix it was made with, and another matrix → the latter's log-odds.
+
+        counted: the rows [n] bool that are learned from, all unless given.
+        """
         import lightgbm as lgb
 
-        booster = lgb.train(self._parameters, self._data.set_label(y), _ROUNDS)
+        data = self._data.set_label(y)
+        if counted is not None and not counted.all():
+            data = data.subset(np.flatnonzero(counted))
+        booster = lgb.train(self._parameters, data, _ROUNDS)
         return booster.predict(matrix, raw_score=True, num_threads=self._parameters["num_threads"])
 
 

@@ -53,4 +53,4 @@ def refit_and_score(
     agreement = None if constant else float(spearmanr(log_odds, before[rows]).statistic)
     scores = table(rows, log_odds)
     scores["p_low"], scores["p_high"] = intervals(log_odds, scores["p"].to_numpy())
-    return scores, table(blocks.newest, before[blocks.newest]), agreement
+    return scores, table(blocks.test_period, before[blocks.test_period]), agreement

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial as Proposal
 
 _JUDGED_BY = 3  # trials that must have ended before another can be called hopeless
-DIRECTION = {"ap": "max", "log_loss": "min"}
 
 
 @dataclass
@@ -44,9 +43,10 @@ class Watch:
     losses: list[float] = field(default_factory=list)
     stopped: bool = False
 
-    def __call__(self, epoch: int, log_loss: float) -> bool:
+    def __call__(self, epoch: int, log_loss: float, last: bool = False) -> bool:
+        """last: it ends after this epoch anyway, and is not given up."""
         self.losses.append(float(log_loss))
-        self.stopped = self._hopeless() or (self.until is not None and time.monotonic() > self.until)
+        self.stopped = not last and (self._hopeless() or (self.until is not None and time.monotonic() > self.until))
         return self.stopped
 
     def _hopeless(self) -> bool:
@@ -78,7 +78,7 @@ class Trial:
 def search(
     space: kt.HyperParameters, evaluate: Evaluate, *, trials: int, seed: int, folder: Path,
     seconds: float | None = None, workers: int = 1, prepare: Callable[[], None] | None = None,
-    objective: str = "ap", done: Callable[[Trial], None] | None = None,
+    done: Callable[[Trial], None] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Try up to `trials` configurations → all of them in their order; the first is the space's defaults.
 
@@ -89,7 +89,7 @@ def search(
     unbroken one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    oracle = _oracle(space, trials, seed, folder, objective)
+    oracle = _oracle(space, trials, seed, folder)
     found = {trial.number: trial for trial in _ended(folder)}
     gc.freeze()  # what was there before need not be looked through after each trial
     spent = sum(trial.seconds for trial in found.values()) / workers
@@ -103,7 +103,7 @@ def search(
             others = [found[n].losses for n in range(before) if found[n].losses]
             jobs = [_job(p, seed, Watch(others, until if found else None)) for p in batch]
             for proposal, trial in zip(batch, run(jobs), strict=True):
-                _end(oracle, proposal, trial, folder, objective)
+                _end(oracle, proposal, trial, folder)
                 found[trial.number] = trial
                 if done:
                     done(trial)
@@ -111,9 +111,7 @@ def search(
     return [found[number] for number in sorted(found)]
 
 
-def share_search(
-    space: kt.HyperParameters, evaluate: Evaluate, *, trials: int, seed: int, folder: Path, objective: str = "ap"
-) -> list[Trial]:
+def share_search(space: kt.HyperParameters, evaluate: Evaluate, *, trials: int, seed: int, folder: Path) -> list[Trial]:
     """One search by several processes or machines that see the same `folder` → all trials that have ended.
 
     What this process is, keras-tuner's environment says: KERASTUNER_TUNER_ID ("chief", which only hands out
@@ -129,13 +127,13 @@ def share_search(
     folder.mkdir(parents=True, exist_ok=True)
     name = os.environ["KERASTUNER_TUNER_ID"]
     if "chief" in name:
-        oracle_chief.start_server(_oracle(space, trials, seed, folder, objective))
+        oracle_chief.start_server(_oracle(space, trials, seed, folder))
         return _ended(folder)
-    client = oracle_client.OracleClient(_oracle(space, trials, seed, folder / name, objective))
+    client = oracle_client.OracleClient(_oracle(space, trials, seed, folder / name))
     while (proposal := client.create_trial(name)).status == "RUNNING":
         watch = Watch([trial.losses for trial in _ended(folder) if trial.losses])
         trial = _run(evaluate, *_job(proposal, seed, watch))
-        _end(client, proposal, trial, folder, objective)
+        _end(client, proposal, trial, folder)
     return _ended(folder)
 
 
@@ -144,16 +142,15 @@ def trial_seed(seed: int, *place: int) -> int:
     return int(np.random.SeedSequence([seed, *place]).generate_state(1)[0] >> 1)
 
 
-def best_of(trials: Sequence[Trial], objective: str = "ap") -> Trial:
-    """The best trial; of equal ones the first."""
-    sign = 1 if DIRECTION[objective] == "max" else -1
-    return max(trials, key=lambda t: (sign * getattr(t, objective), -t.number))
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The trial with the best AP; of equal ones the first."""
+    return max(trials, key=lambda t: (t.ap, -t.number))
 
 
-def _oracle(space: kt.HyperParameters, trials: int, seed: int, folder: Path, objective: str) -> Oracle:
+def _oracle(space: kt.HyperParameters, trials: int, seed: int, folder: Path) -> Oracle:
     import keras_tuner as kt
 
-    return Oracle(space, kt.Objective(objective, DIRECTION[objective]), trials, seed, folder)
+    return Oracle(space, kt.Objective("ap", "max"), trials, seed, folder)
 
 
 def _propose(oracle: Oracle, workers: int) -> list[Proposal]:
@@ -182,12 +179,12 @@ def _run(evaluate: Evaluate, number: int, values: dict[str, Any], seed: int, wat
                  watch.stopped, watch.losses, time.monotonic() - began)  # fmt: skip
 
 
-def _end(oracle: Any, proposal: Proposal, trial: Trial, folder: Path, objective: str) -> None:
+def _end(oracle: Any, proposal: Proposal, trial: Trial, folder: Path) -> None:
     """Keep a trial's result, then tell the oracle: a kill in between only runs the trial once more."""
     place = folder / f"trial_{proposal.trial_id}"
     place.mkdir(exist_ok=True)
     replace_json(place / "result.json", asdict(trial))
-    oracle.update_trial(proposal.trial_id, {objective: getattr(trial, objective)})
+    oracle.update_trial(proposal.trial_id, {"ap": trial.ap})
     proposal.status = "COMPLETED"
     oracle.end_trial(proposal)
 

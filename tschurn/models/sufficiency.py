@@ -1,7 +1,8 @@
 """windows and NEXT_ACTS → SUFFICIENCY: how much one must observe, and for how long an outcome, to tell who churns.
 
 Every cell (days observed × days of outcome) sees the same users at the same anchors: windows that are eligible
-by the experiment's own observation, with the longest look inside the log. Its input is the daily features of its
+by the experiment's own observation, with the longest look inside the log (of them those who stay, for a target that
+is given that they do). Its input is the daily features of its
 last days, each day's and their sums, and nothing else: history looks further back than any cell and would make all
 look alike. Quick models with fixed settings, learned on training windows, measured on those of validation and
 calibration; test is not touched, not even by the outcomes of what is measured.
@@ -81,11 +82,12 @@ def sufficiency(
         progress("horizons", 0.8 * done, len(found.looks), f"{look} days observed")
         matrices = {name: _looking_back(values, look) for name, values in days.items()}
         quick = Quick(matrices["train"], seed, threads, _COLUMNS_SHARE)
-        for target, outcome, y in _labels(next_acts, targets, found.outcomes):
-            if len(np.unique(y[train])) == 2 and len(np.unique(y[measured])) == 2:
-                scores = quick.log_odds(y[train], matrices["measured"])
+        for target, outcome, y, counted in _labels(next_acts, targets, found.outcomes, windows.lives.of_staying):
+            learned, told = counted[train], counted[measured]
+            if all(len(np.unique(labels)) == 2 for labels in (y[train][learned], y[measured][told])):
+                scores = quick.log_odds(y[train], matrices["measured"], learned)[told]
                 cells.append({"target": target, "observe_days": look, "outcome_days": outcome, **sizes,
-                              **_measured(y[measured], scores, weights)})  # fmt: skip
+                              **_measured(y[measured][told], scores, weights[:, told])})  # fmt: skip
     if not cells:
         return pd.DataFrame(columns=list(SUFFICIENCY.columns))
     replicates = np.stack([cell.pop("replicates") for cell in cells])
@@ -123,14 +125,16 @@ def _looking_back(days: np.ndarray, look: int) -> np.ndarray:
 
 
 def _labels(
-    next_acts: pd.DataFrame, targets: list[str], outcomes: tuple[int, ...]
-) -> Iterator[tuple[str, int, np.ndarray]]:
-    """→ each target and outcome with its labels of all windows."""
+    next_acts: pd.DataFrame, targets: list[str], outcomes: tuple[int, ...], of_staying: frozenset[str]
+) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+    """→ each target and outcome with its labels of all windows, and which of the windows count."""
+    acts = next_acts["next_act"].astype("float64").to_numpy()
     for target in targets:
         until = next_acts["next_act" if target == "churn" else "next_sticker"].astype("float64").to_numpy()
         for outcome in outcomes:
             happens = until <= outcome  # never (NaN) is no
-            yield target, outcome, (~happens if target == "churn" else happens).astype(np.float64)
+            counted = acts <= outcome if target in of_staying else np.ones(len(acts), dtype=bool)
+            yield target, outcome, (~happens if target == "churn" else happens).astype(np.float64), counted
 
 
 def _measured(y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from tschurn.models.saved import save_model
 class Blocks:
     """Positions of a target's windows by split, and all labels (0 for open windows).
 
-    Of a target that is given that the user stays, the others' windows are in `closed` and `newest` alone.
+    Of a target that is given that the user stays, the others' windows are in `closed` and `test_period` alone.
     """
 
     train: np.ndarray
@@ -40,21 +40,21 @@ class Blocks:
     test: np.ndarray
     closed: np.ndarray
     learnable: np.ndarray  # closed, and not excluded
-    newest: np.ndarray  # the windows of test, whoever stays
+    test_period: np.ndarray  # all windows of test, whoever stays
     y: np.ndarray
 
     @classmethod
     def of(cls, windows: Windows, target: str) -> Blocks:
         """WINDOWS → its blocks for this target."""
         index = windows.index
-        of_staying = windows.lives is not None and target in windows.lives.of_staying
+        of_staying = target in windows.lives.of_staying
         counts = (index[LABELS["churn"]].fillna(0) == 0).to_numpy() if of_staying else np.ones(len(index), dtype=bool)
         splits = ("train", "validation", "calibration", "test")
         places = {s: np.flatnonzero((index["split"] == s) & counts) for s in splits}
         y = index[LABELS[target]].fillna(0).to_numpy(np.float64)
         learnable = np.flatnonzero(index["closed"] & (index["split"] != "excluded") & counts)
-        newest = np.flatnonzero(index["split"] == "test")
-        return cls(**places, closed=np.flatnonzero(index["closed"]), learnable=learnable, newest=newest, y=y)
+        test_period = np.flatnonzero(index["split"] == "test")
+        return cls(**places, closed=np.flatnonzero(index["closed"]), learnable=learnable, test_period=test_period, y=y)
 
     def pair(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions → (positions, labels)."""
@@ -93,8 +93,9 @@ def train(
     targets = {a: _learned_by(a, target, windows, experiment) for a in architectures(windows)}
     names = [*targets, *(model.name for model in baselines)]
     _refuse_unknown(experiment.models.use, [*names, "average"] if "lightgbm_history" in names else names)
+    boosting = sum(isinstance(m, Boosting) and m.name != automl.NAME for m in baselines)
+    searches = tuning.steps(search.trials, boosting)
     # and two more steps after training: test, and the refit
-    searches = (1 + sum(isinstance(m, Boosting) for m in baselines)) * (search.trials + tuning.REPEATS)
     total = experiments.fits(len(experiments.cells_of(windows, targets)), search.seeds) + searches + 2 * len(names) + 3
     steps = _Steps(progress, f"models.{target}", total)
 

@@ -78,6 +78,12 @@ class BoostingTrial:
         return scores(self._y, found) | {"epochs": -(-booster.best_iteration // STEP)}
 
 
+def steps(trials: int, boosting: int) -> int:
+    """→ how many units of work a network's search and those of so many boosting models report, at most."""
+    finalists = 2  # the first trial and the best
+    return (1 + boosting) * (trials + REPEATS + finalists) + boosting * 2 * len(TREE_SIZES)
+
+
 def tune_network(
     trial: NetworkTrial, whole: Rows, epochs: int, budget: Budget, done: Report
 ) -> tuple[Hyperparameters, list[dict[str, Any]]]:
@@ -88,7 +94,7 @@ def tune_network(
     start = trial.start
     rows = tune(start.architecture, network_space(start), trial, budget, done)
     at_length = replace(trial, train=whole, epochs=epochs)
-    found = settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder)
+    found = settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder, done)
     return replace(start, **found), rows
 
 
@@ -105,13 +111,14 @@ def tune_boosting(
         compute = partial(evaluate, values, trial_seed(budget.seed, 11, number), Watch())
         result = kept(budget.folder / model.name / f"size_{number}.json", compute) | {"stopped": False}
         after.append(_row(model.name, number, 0, values, result, False))
+        done(f"{model.name}, {size['num_leaves']} leaves: AP {result['ap']:.3f}")
     at_length = BoostingTrial(model, windows, whole, validation)
-    model.tuned(settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder, after))
+    model.tuned(settle(rows, lambda values: at_length(values, budget.seed, Watch())["ap"], budget.folder, done, after))
     return rows + after
 
 
 def settle(
-    rows: list[dict[str, Any]], whole_ap: Callable[[dict[str, Any]], float], folder: Path,
+    rows: list[dict[str, Any]], whole_ap: Callable[[dict[str, Any]], float], folder: Path, done: Report,
     after: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """TRIALS rows → the values that do best on validation once all training windows are learned from: of the best
@@ -126,7 +133,9 @@ def settle(
 
     def at_length(row: dict[str, Any]) -> float:
         compute = partial(whole_ap, json.loads(row["hyperparameters"]))
-        return kept(folder / row["model"] / f"whole_{row['trial']}.json", lambda: {"ap": compute()})["ap"]
+        ap = kept(folder / row["model"] / f"whole_{row['trial']}.json", lambda: {"ap": compute()})["ap"]
+        done(f"{row['model']}, trial {row['trial'] + 1} on all training windows: AP {ap:.3f}")
+        return ap
 
     taken = max(finalists, key=at_length)
     for row in finalists:
@@ -167,10 +176,7 @@ def kept(file: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def scores(y: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
-    """→ AP, AUC and log loss; a model that diverged scores as chance."""
-    if not np.isfinite(log_odds).all():
-        rate = float(np.clip(y.mean(), 1e-6, 1 - 1e-6))
-        return {"ap": rate, "auc": 0.5, "log_loss": log_loss(y, np.full(len(y), np.log(rate / (1 - rate))))}
+    """→ AP, AUC and log loss."""
     return {"ap": average_precision(y, log_odds), "auc": auc(y, log_odds), "log_loss": log_loss(y, log_odds)}
 
 
