@@ -114,6 +114,11 @@ def test_the_list_shows_it_beside_the_probabilities(pages) -> None:
     assert "Last week against their own" not in pages["none"]
 
 
+def test_each_reason_names_its_column_for_the_narrow_page(pages) -> None:
+    row = re.search(r'<table class="people">.*?</table>', pages["en"], re.S)[0].split("<tr>")[2]
+    assert re.findall(r'data-head="([^"]*)"', row) == ["Last week against their own", "Why churn", "Why sticker"]
+
+
 def test_the_page_says_honestly_whether_it_adds_anything(pages) -> None:
     text = plain(re.search(r'<h3 id="anomaly">.*?</section>', pages["en"], re.S)[0])
     assert "Churn: it adds nothing to what the models see already." in text
@@ -129,3 +134,11 @@ def test_both_languages_hold_the_same_numbers(pages) -> None:
         return sorted(re.findall(r"\d+[.,]\d+", plain(part)))
 
     assert len(numbers("en")) > 40 and numbers("en") == numbers("ko")
+
+
+def test_the_gain_of_a_sticker_given_that_they_stay_is_told_apart() -> None:
+    one, experiment, texts = tables(), made["experiment"](), Texts.load("en")
+    note = "The sticker's figures are of windows of users who stayed."
+    for notes in ([], ["sticker_given_stays"]):
+        summary = summarise(one, notes, experiment, made["manifest"]())
+        assert (note in plain(page(summary, draw(one, summary, texts), texts))) == bool(notes)

@@ -130,3 +130,17 @@ def test_figures_hold_the_rows_and_both_intervals() -> None:
     assert list(points.x) == [row["product"] for row in both] and list(points.y) == [row["both"] for row in both]
     assert not any(points.error_x.array) and all(points.error_y.array)
     assert joint_figure([], texts) is None
+
+
+def test_no_interval_of_a_probability_is_cut_off() -> None:
+    rows = [{"p_mean": p, "y_mean": p, "low": p - 0.02, "high": p + 0.02, "p_low": p - 0.1, "p_high": p + 0.15,
+             "windows": 100} for p in (0.2, 0.5)]  # fmt: skip
+    figure = reliability_figure(rows, Texts.load("en"))
+    assert figure.layout.xaxis.range[1] == figure.layout.yaxis.range[1] == pytest.approx(1.08 * 0.65)
+
+
+def test_a_named_model_is_not_said_to_be_chosen() -> None:
+    for models, chosen in (({}, True), ({"use": "gru_bilstm"}, False)):
+        _, html = said(TABLES, models=models)
+        assert ("is chosen on validation" in html, "was named in the experiment file" in html) == (chosen, not chosen)
+        assert "was chosen on validation" not in html

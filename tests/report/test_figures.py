@@ -171,6 +171,12 @@ def test_beeswarm_keeps_a_crowd_within_its_row():
     assert np.ptp(y[np.array(trace.x) > 0]) > 0.5
 
 
+def test_the_bars_of_importance_fill_their_figure(drawn):
+    """Left to itself, Plotly leaves room for bars that are not there."""
+    bars = [y for trace in drawn["importance-churn"].data for y in trace.y]
+    assert drawn["importance-churn"].layout.yaxis.range == (max(bars) + 0.5, -0.5)
+
+
 def test_importance_is_coloured_by_direction(drawn, tables):
     table = tables["importance"].query("target == 'churn' and model == 'gru_bilstm' and rank <= 15")
     by_name = {trace.name: list(trace.y) for trace in drawn["importance-churn"].data}

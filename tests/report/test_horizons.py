@@ -112,6 +112,55 @@ def pages() -> dict[str, tuple[str, dict, dict]]:
     return found
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize(("kind", "blocks"), [("time", True), ("rolling", True), ("user", False), ("random", False)])
+def test_the_lead_says_what_is_measured_on_under_every_split(language: str, kind: str, blocks: bool) -> None:
+    tables = made["tables"]() | {"sufficiency": cells(7)}
+    text = section(paged(tables, made["experiment"](language, split={"kind": kind})))
+    by_blocks, by_days = {
+        "en": ("anchor days of validation and calibration", "are divided by days here"),
+        "ko": ("검증과 보정 구역의 기준일", "날짜로 나누었습니다"),
+    }[language]
+    assert (by_blocks in text, by_days in text) == (blocks, not blocks)
+    assert "4,321" in text and "1,234" in text
+
+
+def test_the_stickers_of_staying_users_are_told_apart() -> None:
+    tables = made["tables"]() | {"sufficiency": pd.concat([cells(7), cells(7, "sticker")])}
+    note = "The sticker's cells count, of these windows, only those whose user stays"
+    assert note in section(paged(tables, made["experiment"](), ["sticker_given_stays"]))
+    assert note not in section(paged(tables, made["experiment"]()))
+    assert note not in section(paged(tables | {"sufficiency": cells(7)}, made["experiment"](), ["sticker_given_stays"]))
+
+
+def test_a_share_of_false_alarms_that_rises_again_is_told() -> None:
+    """The first period with few false alarms says nothing of longer ones."""
+    table = curve()
+    table["false_alarms"] = table["false_alarms"].mask(table["day"] >= 20, 0.15).where(table["day"] < 50, 0.33)
+    about = horizons_summary({"return_times": table}, made["experiment"]())["returns"]
+    assert (about["period"], about["rises_again"]) == (20, 0.33)
+    assert "it rises again to up to 33%" in section(paged(made["tables"]() | {"return_times": table}))
+    table["false_alarms"] = table["false_alarms"].clip(upper=0.2)
+    steady = horizons_summary({"return_times": table}, made["experiment"]())["returns"]
+    assert steady["rises_again"] is None
+    assert "rises again" not in section(paged(made["tables"]() | {"return_times": table}))
+
+
+def test_windows_that_are_silences_of_their_own_are_not_called_shared() -> None:
+    table, churned = curve(), made["tables"]()["windows"]
+    churned = churned[(churned["split"] != "excluded") & (churned["churned"] == 1)]
+    few = table.assign(at_risk=table["at_risk"] - table["at_risk"].max() + len(churned))
+    assert "Each is a silence of its own" in section(paged(made["tables"]() | {"return_times": few}))
+    assert "several windows of a user may share one" in section(paged(made["tables"]() | {"return_times": table}))
+
+
+def paged(tables: dict, experiment=None, notes=()) -> str:
+    experiment = experiment or made["experiment"]()
+    summary = summarise(tables, notes, experiment, made["manifest"]())
+    texts = Texts.load(summary["language"])
+    return page(summary, draw(tables, summary, texts), texts)
+
+
 def section(html: str) -> str:
     return told(re.search(r'<h3 id="sufficiency">.*?</section>', html, re.S)[0])
 

@@ -75,7 +75,8 @@ def _on_the_diagonal(
         return None
     x, y = ([row[column] for row in rows] for column in (across, up))
     diagonal, *titles = (texts.plain(f"figures.{name}") for name in names)
-    top = min(1.0, 1.08 * max(x + [row["high"] for row in rows]))
+    ends = [row[end] for row in rows for end in ("high", "p_high") if row.get(end) is not None]
+    top = min(1.0, 1.08 * max(x + ends))
     figure = go.Figure()
     figure.add_scatter(
         x=[0, top],

@@ -66,7 +66,9 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
     for target in TARGETS:
         about = summary["targets"].get(target)
         found[f"experiments-{target}"] = experiments_figure(summary["experiments"].get(target), texts)
-        found[f"trials-{target}"] = trials_figure(table_of(tables, "trials", target), texts)
+        found[f"trials-{target}"] = trials_figure(
+            table_of(tables, "trials", target), summary["search"].get(target, []), texts
+        )
         if about:
             found[f"ap-{target}"] = average_precision(about["models"], texts)
             found[f"reliability-{target}"] = reliability_figure(about["reliability"], texts)
@@ -273,7 +275,7 @@ def importance(columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure 
             textposition="none",
             hovertemplate="%{text}<br>%{x:.3f}<extra></extra>",
         )
-    figure.update_yaxes(ticks([safe(c["label"]) for c in columns]), autorange="reversed", showgrid=False)
+    figure.update_yaxes(ticks([safe(c["label"]) for c in columns]), range=[len(columns) - 0.5, -0.5], showgrid=False)
     figure.update_xaxes(title_text=texts.plain("figures.mean_shap"))
     figure.update_layout(barmode="overlay")
     return finish(figure, 150 + 34 * len(columns), legend=True)

@@ -73,7 +73,8 @@ def _map(tables: Tables, target: str, shape: WindowShape) -> dict[str, Any] | No
 
 
 def _returns(tables: Tables, shape: WindowShape) -> dict[str, Any] | None:
-    """The shares that are back by MARKED_DAYS, and from which churn period on few of the churned would come back."""
+    """The shares that are back by MARKED_DAYS, and the first churn period after which few of the
+    churned would come back; rises_again: the highest share after a longer one, where more would."""
     curve = records(table_of(tables, "return_times").sort_values("day"))
     if not curve:
         return None
@@ -81,6 +82,7 @@ def _returns(tables: Tables, shape: WindowShape) -> dict[str, Any] | None:
     churned = churned[(churned["split"] != "excluded") & (churned["churned"] == 1)]
     alarms = [(row["day"], a) for row in curve if (a := number(row["false_alarms"], None)) is not None]
     period = next((day for day, share in alarms if share <= MOST_ALARMS), None)
+    highest = max((share for day, share in alarms if period is not None and day > period), default=0.0)
     marked = [row for row in curve if row["day"] in MARKED_DAYS and row["day"] > shape.outcome_days]
     return {
         "silences": curve[0]["at_risk"],
@@ -92,6 +94,7 @@ def _returns(tables: Tables, shape: WindowShape) -> dict[str, Any] | None:
         "false_alarms": alarms[0][1] if alarms else None,
         "limit": MOST_ALARMS,
         "period": period,
+        "rises_again": highest if highest > MOST_ALARMS else None,
         "period_silences": next((row["at_risk"] for row in curve if row["day"] == period), None),
         "longest_period": alarms[-1][0] if alarms else None,
     }

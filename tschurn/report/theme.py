@@ -45,8 +45,22 @@ THEME = go.layout.Template(
             "y": 1,
             "yanchor": "top",
         },
-        "xaxis": {"gridcolor": RULE, "zeroline": False, "ticks": "", "automargin": True, "title": {"standoff": 10}},
-        "yaxis": {"gridcolor": RULE, "zeroline": False, "ticks": "", "automargin": True, "title": {"standoff": 8}},
+        "xaxis": {
+            "gridcolor": RULE,
+            "zeroline": False,
+            "ticks": "",
+            "ticklabelstandoff": 4,
+            "automargin": True,
+            "title": {"standoff": 10},
+        },
+        "yaxis": {
+            "gridcolor": RULE,
+            "zeroline": False,
+            "ticks": "",
+            "ticklabelstandoff": 4,
+            "automargin": True,
+            "title": {"standoff": 8},
+        },
     }
 )
 
