@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WINDOW_ARCHITECTURES = ("gru", "bilstm", "gru_bilstm")
 ARCHITECTURES = (*WINDOW_ARCHITECTURES, "causal_gru")
+_UNROLLED_DAYS = 14  # up to which a graph without a loop over days compiles no longer, and trains a little faster
 # Of the moving average of the weights: about the last hundred updates count.
 _MEMORY = 0.99
 
@@ -132,13 +133,18 @@ def _windowed(h: Hyperparameters, shape: Shape) -> keras.Model:
     inputs = [window]
     dropout = _dropout_layer()
     days = dropout("drop_input_days", whole_days=True)(window)
-    state = {
-        "gru": lambda x: layers.GRU(h.units, name="gru")(x),
-        "bilstm": lambda x: layers.Bidirectional(layers.LSTM(h.units, name="lstm"), name="bilstm")(x),
-        "gru_bilstm": lambda x: layers.Bidirectional(layers.LSTM(h.units, name="lstm"), name="bilstm")(
-            layers.GRU(h.units, return_sequences=True, name="gru")(x)
-        ),
-    }[h.architecture](days)
+    unroll = shape.days <= _UNROLLED_DAYS
+
+    def gru(x: Any, every_day: bool) -> Any:
+        return layers.GRU(h.units, return_sequences=every_day, unroll=unroll, name="gru")(x)
+
+    def bilstm(x: Any) -> Any:
+        return layers.Bidirectional(layers.LSTM(h.units, unroll=unroll, name="lstm"), name="bilstm")(x)
+
+    if h.architecture == "gru":
+        state = gru(days, every_day=False)
+    else:
+        state = bilstm(gru(days, every_day=True) if h.architecture == "gru_bilstm" else days)
     if shape.history:
         past = keras.Input((shape.history,))
         inputs.append(past)
