@@ -23,7 +23,7 @@ experiment: $(READY)  ## run an experiment and write its report (EXPERIMENT=comp
 	@$(BIN)/tschurn run experiments/$(EXPERIMENT).toml
 
 test: $(READY)  ## run all tests
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

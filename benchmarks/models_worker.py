@@ -23,7 +23,7 @@ import numpy as np
 from tschurn import config, workers
 from tschurn.models.evaluation import average_precision
 from tschurn.models.graphs import Hyperparameters, graph
-from tschurn.models.networks import Network, WindowNetwork, make_network, prepare_keras
+from tschurn.models.networks import Network, WindowNetwork, make_network, prepare_networks
 from tschurn.models.search import Trial, search
 from tschurn.models.search_space import network_space
 from tschurn.models.training import Blocks
@@ -112,7 +112,7 @@ def searching(task: Task) -> dict[str, Any]:
 
         search(
             space, evaluate, trials=task.trials, seed=task.seed, folder=folder / "search", workers=at_once,
-            prepare=partial(prepare_keras, 1), done=done,
+            prepare=partial(prepare_networks, 1), done=done,
         )  # fmt: skip
     wall, cpu = clock()
     return {"looks": looks, "wall": wall, "cpu": cpu, "windows": len(data.train[0]), "held": len(data.validation[0])}
@@ -194,7 +194,7 @@ def main(task: Task) -> dict[str, Any]:
             if keras.backend.backend() == "jax":
                 import jax  # noqa: F401
             if task.engine.startswith("tschurn"):
-                prepare_keras(task.threads)
+                prepare_networks(task.threads)
     except ImportError as error:
         return {"missing": str(error.name or error)}
     return WORK[task.work](task)

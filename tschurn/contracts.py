@@ -743,9 +743,10 @@ LOOKS, OUTCOMES = (3, 7, 14, 28), (7, 14, 28)  # days observed and days of outco
 SUFFICIENCY = Table(
     "sufficiency",
     "How much must be observed: quick models on nothing but the daily features of the last observe_days, for an "
-    "outcome of outcome_days; the same windows in all cells of a target, measured on validation and calibration "
-    "(95 % two-way bootstrap). behind: AUC of the best look for this outcome minus this one's, behind_se its standard "
-    "error; recommended: the shortest look that is at most one standard error behind.",
+    "outcome of outcome_days; the same windows in all cells (of a target given that users stay, those of them who do), "
+    "measured on validation and calibration (95 % two-way bootstrap). behind: AUC of the best look for this outcome "
+    "minus this one's, behind_se its standard error; recommended: the shortest look that is at most one standard error "
+    "behind.",
     ("target", "observe_days", "outcome_days"),
     {
         "target": "string",

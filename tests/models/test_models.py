@@ -15,7 +15,7 @@ from synthetic import lives_of
 
 from tschurn.features.windows import WindowSet
 from tschurn.models import baselines as b
-from tschurn.models import networks
+from tschurn.models import forward, networks
 from tschurn.models.direct import Direct
 from tschurn.models.evaluation import auc
 from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters, graph
@@ -102,7 +102,9 @@ def test_a_model_learns_repeats_itself_and_survives_saving(
 
 @pytest.mark.parametrize("name", WINDOW_ARCHITECTURES)
 @pytest.mark.parametrize("scaling", ["standard", "piecewise"])
-def test_numpy_scores_as_keras_does(windows: WindowSet, parts: dict, name: str, scaling: str) -> None:
+def test_numpy_scores_as_keras_does(
+    windows: WindowSet, parts: dict, name: str, scaling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One window, several blocks of them, on one thread and on several."""
     model = make_network(name, Hyperparameters(name, scaling, units=8), 1, 1, ("churn",))
     model.fit(windows, *parts["train"])
@@ -112,41 +114,67 @@ def test_numpy_scores_as_keras_does(windows: WindowSet, parts: dict, name: str, 
         variable.assign(model._weights[variable.path])
     of_keras = np.array(trained.predict_on_batch(model._inputs(windows, rows)))[:, 0]
     assert len(rows) > networks._SCORED_AT_ONCE
-    for found in (model.log_odds(windows, rows), [model.log_odds(windows, row)[0] for row in rows[:9, None]]):
-        np.testing.assert_allclose(found, of_keras[: len(found)], atol=1e-5)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(forward, "_threads", threads)
+        found.append(model.log_odds(windows, rows))
+    np.testing.assert_array_equal(*found)
+    one_by_one = [model.log_odds(windows, row)[0] for row in rows[:9, None]]
+    np.testing.assert_allclose(found[0], of_keras, atol=1e-5)
+    np.testing.assert_allclose(one_by_one, of_keras[:9], atol=1e-5)
     assert model.log_odds(windows, rows[:0]).shape == (0,)
     no, yes = model.predict_proba(windows, rows).T
     np.testing.assert_allclose(np.log(yes / no), model.log_odds(windows, rows), atol=1e-6)
 
 
 def test_days_before_a_users_first_are_masked(windows: WindowSet, parts: dict) -> None:
-    """What the panel holds there changes nothing; that they are no days of the user does."""
+    """A channel of its own tells them from days of the user's; what was done to the user then is still seen."""
     active = windows.lives.active.copy()
     active[::2, :10] = False  # every other user begins on day 10 or later
     late = WindowSet(windows.index, windows.features, windows._panel, windows._history, 7,
                      replace(windows.lives, active=active))  # fmt: skip
     network = make_network("gru_bilstm", Hyperparameters("gru_bilstm", units=8, batch_size=64), 1, 2, ("churn",))
     network.fit(late, *parts["train"])
-    panel = windows._panel.copy()
-    before = np.arange(DAYS) < late.lives.first[:, None]
-    panel[before] = 50.0
-    other = WindowSet(late.index, late.features, panel, late._history, 7, late.lives)
-    for rows in (parts["test"][0], parts["test"][0][:5]):
-        np.testing.assert_array_equal(network.log_odds(other, rows), network.log_odds(late, rows))
-    days = late.index["anchor"].to_numpy()[:, None] + np.arange(-6, 1)
-    mask = networks.masked(late, parts["test"][0], network._daily)[:, :, -1]
-    user, anchor = (late.index[c].to_numpy()[parts["test"][0]] for c in ("user", "anchor"))
-    np.testing.assert_array_equal(mask, ~before[user[:, None], anchor[:, None] + np.arange(-6, 1)])
-    otherwise = before & (np.arange(DAYS) >= windows.lives.first[:, None])
-    touched = otherwise[late.index["user"].to_numpy()[:, None], days].any(axis=1)
-    changed = network.log_odds(windows, np.arange(len(late))) != network.log_odds(late, np.arange(len(late)))
-    assert touched.any() and (changed == touched).all()
+    rows = np.arange(len(late))
+    user, anchor = (late.index[c].to_numpy() for c in ("user", "anchor"))
+    days = anchor[:, None] + np.arange(-6, 1)
+    masked = networks.masked(late, rows, network._daily)
+    np.testing.assert_array_equal(masked[:, :, -1], days >= late.lives.first[user][:, None])
+    np.testing.assert_array_equal(masked[:, :, :-1], network._daily(late.batch(rows)))
+    begins_later = (days < late.lives.first[user][:, None]) != (days < windows.lives.first[user][:, None])
+    changed = network.log_odds(windows, rows) != network.log_odds(late, rows)
+    assert changed.any() and not changed.all()
+    np.testing.assert_array_equal(changed, begins_later.any(axis=1))
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_training_that_diverges_leaves_a_model_that_answers(windows: WindowSet, parts: dict, validated: bool) -> None:
-    network = make_network("gru", Hyperparameters("gru", units=8, learning_rate=1e38), 1, 3, ("churn",))
+def test_training_that_diverges_at_once_answers_the_same_for_everybody(
+    windows: WindowSet, parts: dict, validated: bool
+) -> None:
+    network = make_network("gru", Hyperparameters("gru", units=8, learning_rate=np.inf), 1, 3, ("churn",))
     network.fit(windows, *parts["train"], parts["validation"] if validated else None)
+    assert all((weights == 0).all() for weights in network._weights.values())
+    assert (network.log_odds(windows, parts["test"][0]) == 0).all()
+
+
+def test_training_that_diverges_keeps_the_last_epoch_that_did_not(
+    windows: WindowSet, parts: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Hyperparameters("gru", units=8, batch_size=64)
+    short = make_network("gru", settings, 1, 2, ("churn",))
+    short.fit(windows, *parts["train"])
+    finite = iter([True, True, False])
+    monkeypatch.setattr(networks.Averaged, "is_finite", lambda self: next(finite))
+    diverging = make_network("gru", settings, 1, 9, ("churn",))
+    diverging.fit(windows, *parts["train"])
+    for path, weights in short._weights.items():
+        np.testing.assert_array_equal(diverging._weights[path], weights)
+
+
+def test_log_odds_that_overflow_count_as_zero(windows: WindowSet, parts: dict) -> None:
+    network = make_network("gru", Hyperparameters("gru", units=8), 1, 1, ("churn",))
+    network.fit(windows, *parts["train"])
+    network._weights = {path: weights * np.float32(1e30) for path, weights in network._weights.items()}
     assert np.isfinite(network.log_odds(windows, parts["test"][0])).all()
 
 

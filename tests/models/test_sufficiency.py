@@ -121,6 +121,9 @@ def test_of_a_target_given_that_users_stay_the_others_do_not_count() -> None:
     acts = other.next_acts["next_act"].to_numpy()
     other.next_acts["next_sticker"] = np.where(acts <= 7, random.integers(1, 30, len(acts)), 50)
     found = other.map(("churn", "sticker"), given_stays)
+    stay = [int((acts[s.plan(other.index, SHAPE).measured] <= days).sum()) for days in OUTCOMES]
+    of_sticker = found[(found["target"] == "sticker") & (found["observe_days"] == 7)].sort_values("outcome_days")
+    assert of_sticker["windows"].to_list() == stay and stay[0] < found.loc[found["target"] == "churn", "windows"].min()
     gone = (acts > 28) & (random.random(len(acts)) < 0.5)
     other.next_acts.loc[gone, "next_sticker"] = 1
     pd.testing.assert_frame_equal(other.map(("churn", "sticker"), given_stays), found)

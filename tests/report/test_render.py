@@ -93,9 +93,9 @@ def report(tmp_path_factory):
 
 def test_is_small_and_quick(tmp_path):
     tables = made["tables"]()
-    started = time.perf_counter()
+    started = time.process_time()  # other tests may run beside this one
     html, _ = written(tmp_path, tables)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert len(html.encode()) < 6_000_000
 
 

@@ -75,14 +75,14 @@ def _gain(
     }
     measured = index.iloc[rows["measured"]]
     weights = two_way_weights(measured["user"].to_numpy(), measured["anchor"].to_numpy(), seed)
+    churned = index[LABELS["churn"]].to_numpy(np.float64, na_value=np.nan)
     found: list[tuple[Any, ...]] = []
     before: dict[str, tuple[float, np.ndarray]] = {}
     for name, matrices in inputs.items():
         quick = Quick(matrices["train"], seed, threads)
         for target in targets:
-            stays = (index[LABELS["churn"]].fillna(1) == 0).to_numpy(bool)
-            counted = stays | (target not in windows.lives.of_staying)
-            counted = {b: counted[places] for b, places in rows.items()}
+            everybody = target not in windows.lives.of_staying
+            counted = {b: everybody | (churned[places] == 0) for b, places in rows.items()}
             y, known = (index[LABELS[target]].iloc[rows[b]].to_numpy(np.float64) for b in ("measured", "train"))
             told = counted["measured"]
             if len(np.unique(y[told])) < 2 or len(np.unique(known[counted["train"]])) < 2:

@@ -104,7 +104,7 @@ class Boosting(Model):
 def fit_rounds(parameters: Mapping[str, Any], data: Any, validation: Any, watch: Watch | None = None) -> Any:
     """Data sets → a booster that stopped by validation's log loss.
 
-    watch: told the log loss after every STEP rounds, and whether these were the last, says whether to end now.
+    watch: told the log loss after every STEP rounds, and whether there are no more, says whether to end now.
     """
     import lightgbm as lgb
 
@@ -113,5 +113,6 @@ def fit_rounds(parameters: Mapping[str, Any], data: Any, validation: Any, watch:
         if done % STEP == 0 and watch(done // STEP, loss, done == _ROUNDS):
             raise lgb.callback.EarlyStopException(state.iteration, state.evaluation_result_list)
 
+    watched.order = 100  # after early stopping: what that ends is not given up
     stopping = [lgb.early_stopping(_STOP_AFTER, verbose=False), *([watched] if watch else [])]
     return lgb.train(dict(parameters), data, _ROUNDS, valid_sets=[validation], callbacks=stopping)

@@ -114,17 +114,18 @@ class CausalNetwork(Network):
         return np.concatenate(parts, axis=2)
 
     def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
-        user, anchor = (windows.index[c].to_numpy(np.int64)[rows] for c in ("user", "anchor"))
+        user, anchor = (windows.index[c].to_numpy()[rows].astype(np.int64) for c in ("user", "anchor"))
         first = windows.lives.first
         since = anchor - first[user]
         number = _piece_of(since)
         pieces, place = np.unique(np.stack([user, number], axis=1), axis=0, return_inverse=True)
         place, day = place.ravel(), since - number * _STEP
         order = np.argsort(place, kind="stable")
+        in_order = place[order]
         found = np.empty(len(rows))
 
         def of(block: slice) -> None:
-            mine = order[slice(*np.searchsorted(place[order], (block.start, block.stop)))]
+            mine = order[slice(*np.searchsorted(in_order, (block.start, block.stop)))]
             users, days, _ = self._days_of(pieces[block], first, day[mine].max() + 1)
             asked = place[mine] - block.start, day[mine]
             found[mine] = forward("causal_gru", weights, self._read(windows, users, days), asked)[:, 0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from tschurn.contracts import LABELS, Windows
 from tschurn.models.evaluation import calibrated_log_loss
-from tschurn.models.forward import Weights, forward, in_blocks
+from tschurn.models.forward import Weights, forward, in_blocks, use_threads
 from tschurn.models.graphs import ARCHITECTURES, WINDOW_ARCHITECTURES, Averaged, Hyperparameters, Shape, graph
 from tschurn.models.model import Model
 from tschurn.models.scaling import Piecewise, Scaling, fit_history_quantiles, window_scalings
@@ -62,7 +62,8 @@ class Network(Model):
     ) -> None:
         """Train from scratch on the windows `rows` with labels y (0/1).
 
-        Training that diverges ends with the weights of the last epoch that were finite.
+        Training that diverges ends with the last epoch whose weights were finite; if there was none, with zeros, which
+        answer the same for everybody.
         With validation (rows, labels): stop by the log loss that is left there after calibration, keep the best
         epoch, and remember how many epochs that took. Without: train for just that many. watch: told each epoch,
         that log loss and whether it is the last anyway, says whether to end now.
@@ -73,7 +74,7 @@ class Network(Model):
         averaged = Averaged(found.model)
         random = np.random.default_rng([self.seed, 2])
         best, best_epoch, best_weights = np.inf, 0, None
-        finite = averaged.by_path()
+        finite = {path: np.zeros_like(weights) for path, weights in averaged.by_path().items()}
         for epoch in range(1, (self.epochs if validation is None else self._most_epochs) + 1):
             for inputs, labels in batches(random):
                 found.model.train_on_batch(inputs, labels)
@@ -117,6 +118,8 @@ class Network(Model):
         )  # fmt: skip
         network._shape = Shape(**note["shape"])
         network._inputs_from_dict(note["inputs"])
+        if network._channels() != network._shape.daily:
+            raise ValueError(f"{network._channels()} channels a day expected, {network._shape.daily} found")
         with np.load(folder / "weights.npz", allow_pickle=False) as stored:
             network._weights = {path: stored[path] for path in stored.files}
         return network
@@ -130,6 +133,10 @@ class Network(Model):
     @abstractmethod
     def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
         """Windows → the log-odds [n] float64 that a network with these weights gives."""
+
+    @abstractmethod
+    def _channels(self) -> int:
+        """Of a day, as the graph takes it."""
 
     @abstractmethod
     def _inputs_to_dict(self) -> dict[str, Any]: ...
@@ -147,9 +154,9 @@ class WindowNetwork(Network):
         scaling = self.hyperparameters.scaling
         self._daily, self._history = window_scalings(scaling, windows, rows)
         self._quantiles = fit_history_quantiles(windows, rows) if scaling == "piecewise" else None
-        days, past = masked(windows, rows[:1], self._daily), windows.history(rows[:1])
-        history = past.shape[1] + (self._quantiles.columns if self._quantiles else 0)
-        self._shape = Shape(*days.shape[1:], history, len(self.targets))
+        days, past = (values.shape[1] for values in (windows.batch(rows[:1]), windows.history(rows[:1])))
+        history = past + (self._quantiles.columns if self._quantiles else 0)
+        self._shape = Shape(days, self._channels(), history, len(self.targets))
         others = [windows.index[LABELS[t]].fillna(-1).to_numpy(np.float32)[rows] for t in self.targets[1:]]
         labels = np.stack([y.astype(np.float32), *others], axis=1)
         size = min(self.hyperparameters.batch_size, len(rows))
@@ -161,6 +168,9 @@ class WindowNetwork(Network):
                 yield self._inputs(windows, rows[chosen]), labels[chosen]
 
         return batches
+
+    def _channels(self) -> int:
+        return self._daily.columns + 1
 
     def _inputs(self, windows: Windows, rows: np.ndarray) -> Any:
         days, past = masked(windows, rows, self._daily), windows.history(rows)
@@ -191,14 +201,14 @@ class WindowNetwork(Network):
 def masked(windows: Windows, rows: np.ndarray, scaling: Scaling) -> np.ndarray:
     """Windows → their days, scaled, and a mask [n × days × (daily features + 1)].
 
-    Days before the user's first act are all zero, and the mask in the last channel tells them from the days on which
-    the user was there and did nothing.
+    The mask, the last channel, tells days before the user's first act (0) from those on which the user was there and
+    did nothing (1). What was done to the user on the former stays to be seen.
     """
     days = scaling(windows.batch(rows))
-    user, anchor = (windows.index[c].to_numpy(np.int64)[rows] for c in ("user", "anchor"))
+    user, anchor = (windows.index[c].to_numpy()[rows] for c in ("user", "anchor"))
     day = anchor[:, None] + np.arange(1 - days.shape[1], 1)
-    begun = (day >= windows.lives.first[user][:, None])[:, :, None]
-    return np.concatenate([np.where(begun, days, 0), begun], axis=2, dtype=np.float32)
+    begun = day >= windows.lives.first[user][:, None]
+    return np.concatenate([days, begun[:, :, None]], axis=2, dtype=np.float32)
 
 
 def architectures(windows: Windows) -> tuple[str, ...]:
@@ -217,9 +227,11 @@ def make_network(
     return kind(name, hyperparameters, seed, epochs, targets)
 
 
-def prepare_keras(threads: int) -> None:
-    """Give TensorFlow its threads, on the CPU only: the same seed gives the same network there."""
+def prepare_networks(threads: int) -> None:
+    """Give scoring and TensorFlow their threads, the latter on the CPU only: there a seed gives the same network."""
     import keras
+
+    use_threads(threads)
 
     if keras.backend.backend() != "tensorflow":
         return

@@ -75,8 +75,6 @@ def sufficiency(
     days = {name: windows.batch(rows) for name, rows in (("train", train), ("measured", measured))}
     index = windows.index.iloc[measured]
     weights = two_way_weights(index["user"].to_numpy(), index["anchor"].to_numpy(), seed)
-    sizes = {"train_windows": len(train), "windows": len(measured), "users": index["user"].nunique(),
-             "anchors": index["anchor"].nunique()}  # fmt: skip
     cells: list[dict[str, Any]] = []
     for done, look in enumerate(found.looks):
         progress("horizons", 0.8 * done, len(found.looks), f"{look} days observed")
@@ -86,7 +84,10 @@ def sufficiency(
             learned, told = counted[train], counted[measured]
             if all(len(np.unique(labels)) == 2 for labels in (y[train][learned], y[measured][told])):
                 scores = quick.log_odds(y[train], matrices["measured"], learned)[told]
-                cells.append({"target": target, "observe_days": look, "outcome_days": outcome, **sizes,
+                here = index[told]
+                cells.append({"target": target, "observe_days": look, "outcome_days": outcome,
+                              "train_windows": int(learned.sum()), "windows": len(here),
+                              "users": here["user"].nunique(), "anchors": here["anchor"].nunique(),
                               **_measured(y[measured][told], scores, weights[:, told])})  # fmt: skip
     if not cells:
         return pd.DataFrame(columns=list(SUFFICIENCY.columns))

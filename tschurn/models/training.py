@@ -23,7 +23,7 @@ from tschurn.models.boosting import Boosting
 from tschurn.models.calibration import Calibration, fit_calibration
 from tschurn.models.evaluation import average_precision, resampled, two_way_weights
 from tschurn.models.graphs import Hyperparameters
-from tschurn.models.networks import Network, architectures, make_network, prepare_keras
+from tschurn.models.networks import Network, architectures, make_network, prepare_networks
 from tschurn.models.saved import save_model
 
 
@@ -86,7 +86,7 @@ def train(
 
     unfinished: where experiments and searches keep what has ended, so that a killed run goes on there.
     """
-    prepare_keras(threads)
+    prepare_networks(threads)
     seed, search = experiment.experiment.seed, experiment.search
     blocks = Blocks.of(windows, target)
     baselines = make_baselines(windows, seed, threads, experiment.models.automl)

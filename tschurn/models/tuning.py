@@ -18,7 +18,7 @@ from tschurn.contracts import Windows
 from tschurn.models.boosting import STEP, TREE_SIZES, Boosting, fit_rounds
 from tschurn.models.evaluation import auc, average_precision, log_loss
 from tschurn.models.graphs import Hyperparameters
-from tschurn.models.networks import make_network, prepare_keras
+from tschurn.models.networks import make_network, prepare_networks
 from tschurn.models.oracle import replace_json
 from tschurn.models.search import Evaluate, Trial, Watch, best_of, search, trial_seed
 from tschurn.models.search_space import boosting_space, network_space
@@ -154,7 +154,7 @@ def tune(
     folder = budget.folder / name
     trials = search(
         space, evaluate, trials=budget.trials, seconds=budget.seconds, seed=budget.seed, folder=folder,
-        workers=budget.workers, prepare=partial(prepare_keras, 1), done=told,
+        workers=budget.workers, prepare=partial(prepare_networks, 1), done=told,
     )  # fmt: skip
     best = best_of(trials)
     rows = [_row(name, t.number, 0, t.values, vars(t), t is best) for t in trials]
