@@ -68,6 +68,15 @@ def fit_calibration(log_odds: np.ndarray, y: np.ndarray, user: np.ndarray, seed:
     return replace(_fit(_simplest(losses, user), t, y), tried=tried)
 
 
+def level_between(earlier: np.ndarray, later: np.ndarray) -> float:
+    """Log-odds of two fits of a model for the same windows → what to add to the earlier's to meet the later's mean.
+
+    A calibration for a fit is learned on what an earlier one says of weeks that it has not seen, which tells how sure
+    to be. But that the rate has moved since, the later fit has learned by itself: it would be counted twice.
+    """
+    return float(bounded(later).mean() - bounded(earlier).mean())
+
+
 def _out_of_fold(t: np.ndarray, y: np.ndarray, user: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """→ per method the probability of each window under the map of the other users."""
     enough = min(y.sum(), len(y) - y.sum()) >= ISOTONIC_POSITIVES

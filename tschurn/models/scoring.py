@@ -2,7 +2,7 @@
 
 After evaluation the used model is fitted again on everything that has a label, with the chosen
 hyperparameters and epochs, and calibrated on the evaluated model's out-of-time predictions for the
-newest closed anchors (the test windows).
+newest closed anchors (the test windows), at the refit's level.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import Windows
-from tschurn.models.calibration import fit_calibration
+from tschurn.models.calibration import fit_calibration, level_between
 from tschurn.models.saved import save_model
 from tschurn.models.training import Blocks, Trained
 from tschurn.models.venn_abers import fit_intervals
@@ -34,9 +34,10 @@ def refit_and_score(
     blocks = Blocks.of(windows, target)
     anchors = windows.index["anchor"].to_numpy()
     rows = np.flatnonzero(anchors == anchors.max())
-    before = trained.log_odds[trained.used].to_numpy()
     model: Any = trained.models[trained.used]
     model.fit(windows, *blocks.pair(blocks.learnable))
+    before = trained.log_odds[trained.used].to_numpy()
+    before = before + level_between(before[blocks.test], model.log_odds(windows, blocks.test))
     user, anchor = (windows.index[c].to_numpy()[blocks.test] for c in ("user", "anchor"))
     calibration = fit_calibration(before[blocks.test], blocks.y[blocks.test], user, seed)
     intervals = fit_intervals(before[blocks.test], blocks.y[blocks.test], user, anchor, seed)

@@ -20,7 +20,7 @@ from tschurn.errors import ConfigError, did_you_mean
 from tschurn.models import automl, experiments, tuning
 from tschurn.models.baselines import Average, make_baselines
 from tschurn.models.boosting import Boosting
-from tschurn.models.calibration import Calibration, fit_calibration
+from tschurn.models.calibration import Calibration, fit_calibration, level_between
 from tschurn.models.evaluation import average_precision, resampled, two_way_weights
 from tschurn.models.graphs import Hyperparameters
 from tschurn.models.networks import Network, architectures, make_network, prepare_networks
@@ -64,7 +64,7 @@ class Blocks:
 @dataclass
 class Trained:
     """What training leaves. log_odds are of the evaluated fits, uncalibrated, for every window; held those that
-    calibrations are learned on: of the calibration windows, by fits on training alone."""
+    calibrations are learned on: of the calibration windows, by fits on training alone, at the level of the former."""
 
     models: dict[str, Any]
     validation_ap: dict[str, float]
@@ -135,6 +135,7 @@ def train(
         if model.kind != "average":  # its members are fitted by now
             model.fit(windows, *blocks.pair(chosen_and_train))
         log_odds[name] = model.log_odds(windows, everything)
+        held[name] = held[name] + level_between(held[name], log_odds[name][blocks.calibration])
         steps.done(f"{name}: fitted on training and validation")
     save_model(candidates[used], folder / "evaluated", windows)
     users = windows.index["user"].to_numpy()[blocks.calibration]
