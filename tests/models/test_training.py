@@ -137,6 +137,7 @@ def test_calibrations_speak_at_the_level_of_the_evaluated_fit(
 ) -> None:
     windows, truth = told
     model = Raised(truth, [-0.6, 0.3])  # on training, on training and validation
+    monkeypatch.setattr(training, "prepare_networks", lambda threads: None)  # TensorFlow may have begun in this process
     monkeypatch.setattr(training, "_tuned", lambda *given: ([], [], []))
     monkeypatch.setattr(training, "make_baselines", lambda *given: [model])
     monkeypatch.setattr(training, "_best", lambda scores: next(iter(scores), ""))
