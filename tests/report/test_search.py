@@ -92,7 +92,7 @@ def test_the_chosen_settings_need_not_be_those_of_the_best_trial(ap, sizes, chos
 
 
 @pytest.mark.parametrize(("language", "finalists", "size"), [
-    ("en", "the finalists of each search (its first trial, its best", "one of the 2 tree sizes tried after the search"),
+    ("en", "the finalists of a search (its first trial, its best", "one of the 2 tree sizes tried after the search"),
     ("ko", "마지막 후보(첫 시도, 최고 시도", "탐색 뒤에 시도한 나무 크기 2가지 가운데 하나"),
 ])  # fmt: skip
 def test_the_page_tells_the_best_trial_from_the_chosen_one(language, finalists, size) -> None:
