@@ -85,7 +85,7 @@ def tschurn_windows(task: Task, path: Path, folder: Path) -> peers.Windows:
                  "facts": pd.DataFrame(facts)}  # fmt: skip
     with events.open_log(experiment, folder) as event_log, events.open_daily(experiment, folder) as acts:
         tables, history = features.build_windows(event_log, acts, known, experiment, folder, _silent)
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("panel", "active", "stickers")}
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in features.ARRAYS if name != "history"}
     panel, index = arrays["panel"], tables["windows"]
     windows = features.open_windows(index, tables["features"], {**arrays, "history": history}, experiment)
     closed = index["closed"].to_numpy()

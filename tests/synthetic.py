@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tschurn import config, events, features
 from tschurn.config import WindowShape
+from tschurn.contracts import silent
 from tschurn.features.lives import Lives
+from tschurn.features.windows import WindowSet
+
+FIRST = pd.Timestamp("2024-01-01")  # of the logs made here
 
 
 def make_log(users: int = 120, days: int = 84, seed: int = 0) -> pd.DataFrame:
@@ -30,6 +36,37 @@ def make_log(users: int = 120, days: int = 84, seed: int = 0) -> pd.DataFrame:
     log = pd.concat([own, fans], ignore_index=True)
     log["value"] = np.where(log["event"] == "sticker", random.integers(1, 20, len(log)) * 100.0, 1.0)
     return log.sort_values("timestamp", kind="stable").reset_index(drop=True)
+
+
+def experiment(**sections: dict) -> config.Experiment:
+    base = {
+        "experiment": {"name": "t"},
+        "log": {"path": "x.csv"},
+        "targets": {"sticker": {"events": ["sticker"]}},
+    }
+    return config.parse(base | sections, "t.toml")
+
+
+def build(
+    frame: pd.DataFrame, folder: Path, exp: config.Experiment, days: int = 84, late: pd.DataFrame | None = None
+) -> tuple[WindowSet, dict[str, pd.DataFrame]]:
+    """The raw frame of the fixtures, in UTC, by way of the events stage; `days` of it from FIRST on."""
+    folder.mkdir(exist_ok=True)
+    frame.assign(timestamp=frame["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
+    log = exp.log.model_copy(update={"path": str(folder / "log.parquet")})
+    exp = exp.model_copy(update={"log": log})
+    known = events.read_log(exp, folder)
+    known["log_summary"] = known["log_summary"].assign(first_day=FIRST.date(), days=days)
+    if late is not None:
+        both = pd.concat([frame, late])
+        both.assign(timestamp=both["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
+    with events.open_log(exp, folder) as event_log, events.open_daily(exp, folder) as acts:
+        tables, history = features.build_windows(event_log, acts, known, exp, folder, silent)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in features.ARRAYS if name != "history"}
+    tables |= {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("supporters",)}
+    tables["user_days"]["day"] = tables["user_days"]["day"].dt.date
+    tables["flags"] = known["platform_days"].dropna(subset="flag")
+    return features.open_windows(tables["windows"], tables["features"], {**arrays, "history": history}, exp), tables
 
 
 def lives_of(panel: np.ndarray) -> Lives:

@@ -25,6 +25,8 @@ STAGES = {
     "models.sticker",
     "explain.churn",
     "explain.sticker",
+    "ablation.churn",
+    "ablation.sticker",
     "segments",
 }
 
@@ -140,7 +142,7 @@ def test_nothing_is_computed_twice_and_a_change_redoes_what_it_touches(
 
 def test_same_seed_same_bytes(finished: Path, place: Path) -> None:
     other = run(place / "small.toml", place / "reports again")
-    times = {"manifest.json", "stage.json", "training.log", ".lock"}
+    times = {"manifest.json", "stage.json", "work.log", ".lock"}
     files = sorted(f.relative_to(finished) for f in finished.rglob("*") if f.is_file())
     assert files == sorted(f.relative_to(other) for f in other.rglob("*") if f.is_file())
     different = [

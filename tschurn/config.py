@@ -303,11 +303,20 @@ class Search(Section):
 
 
 class Explain(Section):
-    """[explain]: how features are selected before the surrogates. boruta_trials: shadow rounds."""
+    """[explain]: how features are selected before the surrogates, and what the model itself is asked.
+
+    boruta_trials: shadow rounds. background: what days and features are compared with, the windows of so many
+    `references` ("typical") or a life in which nothing has happened ("nothing"). groups: of features, at most.
+    levers: events that the platform can move.
+    """
 
     selector: Literal["native", "borutashap"] = "native"
     vif_limit: Annotated[float, Field(gt=1)] = 10.0
     boruta_trials: Annotated[int, Field(ge=5, le=1000)] = 30
+    background: Literal["typical", "nothing"] = "typical"
+    references: Annotated[int, Field(ge=1, le=32)] = 4
+    groups: Annotated[int, Field(ge=6, le=12)] = 8
+    levers: tuple[str, ...] = ()
 
 
 class SegmentRule(Section):

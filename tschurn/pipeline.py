@@ -1,6 +1,7 @@
 """experiment → run folder: the stages in order, tables by name. Read this first.
 
     log → exploration → windows → models.<target> → explain.<target> → segments → report
+                                                                     → ablation.<target> (retrained on fewer columns)
                                 → origins.<target>.<k> (a rolling split: the origins before the last)
                                 → horizons (what to observe, who comes back, whose last week is unusual)
 
@@ -14,7 +15,7 @@ inputs have not changed is not run again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from tschurn import workers
 from tschurn.config import Experiment
 from tschurn.contracts import Progress, silent
 from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions
-from tschurn.workers import PER_TARGET, Training
+from tschurn.workers import EXPLANATIONS, PER_TARGET, Training
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from tschurn.features.windows import WindowSet
 
-_EXPLANATIONS = (c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.REASONS)
 _LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
 _PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
 _JUDGED = 3_000  # test windows at most
@@ -69,6 +69,7 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         stages.horizons()
         stages.models()
         stages.explanations()
+        stages.ablations()
         stages.segments()
         if simulated:
             stages.truth()
@@ -217,41 +218,49 @@ class _Stages:
             )  # fmt: skip
         if waiting:
             days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
-            jobs = [replace(j, days=days, evaluations=self.run.count(f"test_evaluations.{j.counted}")) for j in waiting]
-            workers.train(self.experiment, self.done["windows"].path, jobs, self.progress)
-            for job in jobs:
-                self.done[job.stage] = self.run.finish(job.stage)
-                self.progress(job.stage, 1, 1)
+            evaluations = {j.stage: self.run.count(f"test_evaluations.{j.counted}") for j in waiting}
+            self._work([replace(j, days=days, evaluations=evaluations[j.stage]) for j in waiting])
 
     def explanations(self) -> None:
-        """Models and windows → explain.<target>."""
-        from tschurn import explain
-
-        collinearity = None
+        """Models and windows → explain.<target>, side by side in processes."""
+        waiting: list[workers.Explanation] = []
         for target in self.targets:
+            job = workers.Explanation(target, self.done[f"models.{target}"].path)
+            inputs = {"explain": self._section("explain"), "run": self._section("run"), "seed": self._seed,
+                      "target": target}  # fmt: skip
+            self._stage(
+                job.stage, ["explain"], ["windows", f"models.{target}"], inputs,
+                lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
+            )  # fmt: skip
+        rows = self._explained_windows(self._windows()) if waiting else None
+        self._work([replace(job, rows=rows) for job in waiting])
 
-            def compute(out: StageFolder, target: str = target) -> None:
-                nonlocal collinearity
-                windows = self._windows()
-                models = self.done[f"models.{target}"]
-                chosen = models.read(c.TARGET_SUMMARY).iloc[0]
-                tables = explain.explain(
-                    windows, models.read(c.LOG_ODDS), target=target, label=c.LABELS[target], used=chosen["used"],
-                    best_network=chosen["best_network"], direct=self._direct(target, windows),
-                    score_rows=self._explained_windows(windows), experiment=self.experiment, collinearity=collinearity,
-                    progress=lambda _, *how_far: self.progress(f"explain.{target}", *how_far),
-                )  # fmt: skip
-                collinearity = tables[c.COLLINEARITY.name]
-                for table in (c.COLLINEARITY, *_EXPLANATIONS):
-                    out.write(table, tables[table.name])
+    def ablations(self) -> None:
+        """Windows, tuned models and the columns that explanations were left with → ablation.<target>."""
+        from tschurn.explain.boruta_shap import kept
 
-            inputs = {
-                "explain": self._section("explain"),
-                "run": self._section("run"),
-                "seed": self._seed,
-                "target": target,
+        waiting: list[workers.Ablation] = []
+        for target in self.targets:
+            collinearity = self._read(f"explain.{target}", c.COLLINEARITY)
+            left = {
+                "independent": collinearity.loc[collinearity["kept"], "column"].tolist(),
+                "kept": kept(self._read(f"explain.{target}", c.SELECTION)),
             }
-            self._stage(f"explain.{target}", ["explain"], ["windows", f"models.{target}"], inputs, compute)
+            job = workers.Ablation(target, left, self.done[f"models.{target}"].path)
+            inputs = {"seed": self._seed, "target": target, "left": left, "run": self._section("run")}
+            self._stage(
+                job.stage, ["models"], ["windows", f"models.{target}"], inputs,
+                lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
+            )  # fmt: skip
+        self._work(waiting)
+
+    def _work(self, jobs: Sequence[workers.Job]) -> None:
+        """Do the jobs in processes, and finish their stages."""
+        if jobs:
+            workers.work(self.experiment, self.done["windows"].path, jobs, self.progress)
+        for job in jobs:
+            self.done[job.stage] = self.run.finish(job.stage)
+            self.progress(job.stage, 1, 1)
 
     def segments(self) -> None:
         """Probabilities and reasons → who first; writes the lists."""
@@ -317,8 +326,9 @@ class _Stages:
         tables |= {table.name: self._per_target("models", table) for table in PER_TARGET}
         if self.experiment.split.kind == "rolling":
             tables[c.ORIGINS.name] = self._all_origins()
-        tables |= {table.name: self._per_target("explain", table) for table in _EXPLANATIONS}
+        tables |= {table.name: self._per_target("explain", table) for table in EXPLANATIONS}
         tables[c.REASONS.name] = self._reasons_of_list()
+        tables[c.ABLATION.name] = self._per_target("ablation", c.ABLATION)
         if "truth" in self.done:
             tables |= {table.name: self._read("truth", table) for table in (c.TRUTH_FIGURES, *_PORTRAIT)}
         tables[c.COLLINEARITY.name] = self._read(f"explain.{self.targets[0]}", c.COLLINEARITY)

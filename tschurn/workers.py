@@ -1,8 +1,9 @@
-"""windows → stages models.<target> and origins.<target>.<k>, trained side by side in processes of their own."""
+"""windows → what is computed target by target (models, origins, explain, ablation), side by side in processes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,6 +20,7 @@ from tschurn.processes import end_with_parent
 from tschurn.runs import StageFolder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from tschurn.features.windows import WindowSet
@@ -34,6 +36,12 @@ PER_TARGET = (
     c.CALIBRATION_CHOICE,
     c.TARGET_SUMMARY,
 )
+# What an explanation leaves that the report is made from.
+EXPLANATIONS = (
+    c.SELECTION, c.SURROGATES, c.IMPORTANCE, c.SHAP_SAMPLE, c.DEPENDENCE, c.STABILITY, c.REASONS, c.SHARED_REASONS,
+    c.ATTRIBUTION, c.ATTRIBUTION_GAMES, c.PLAYERS, c.LEVERS,
+)  # fmt: skip
+LOG_FILE = "work.log"
 _OF_THE_LAST = (*PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.TEST_INTERVALS, c.SCORES, c.OUT_OF_TIME)
 _OF_AN_EARLIER = (c.ORIGINS, c.METRICS, c.TARGET_SUMMARY, c.PREDICTIONS)
 
@@ -59,9 +67,40 @@ class Training:
         return self.target if self.origin is None else f"{self.target}.{self.origin}"
 
 
-def train(experiment: Experiment, windows: Path, jobs: list[Training], progress: Progress) -> None:
-    """Train each target in a process of its own: two single-threaded trainings use two cores better
-    than one training with two threads, and TensorFlow stays out of this process."""
+@dataclass(frozen=True)
+class Explanation:
+    """One target whose used model is explained; rows: positions of the windows to give reasons for."""
+
+    target: str
+    models: Path = Path()
+    folder: Path = Path()
+    rows: np.ndarray | None = None
+
+    @property
+    def stage(self) -> str:
+        return f"explain.{self.target}"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One target whose models are fitted again on fewer columns: `left`, by what the inputs are called."""
+
+    target: str
+    left: dict[str, list[str]]
+    models: Path = Path()
+    folder: Path = Path()
+
+    @property
+    def stage(self) -> str:
+        return f"ablation.{self.target}"
+
+
+Job = Training | Explanation | Ablation
+
+
+def work(experiment: Experiment, windows: Path, jobs: Sequence[Job], progress: Progress) -> None:
+    """Do each job in a process of its own: two that use a core each use two cores better than one after the
+    other with two threads, and TensorFlow stays out of this process."""
     workers = min(len(jobs), experiment.run.threads)
     threads = max(1, experiment.run.threads // workers)
     context = get_context("spawn")
@@ -69,7 +108,7 @@ def train(experiment: Experiment, windows: Path, jobs: list[Training], progress:
     manager.start(end_with_parent)
     with manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
         messages = manager.Queue()
-        futures = {pool.submit(_train_target, experiment, windows, job, threads, messages): job for job in jobs}
+        futures = {pool.submit(_in_worker, experiment, windows, job, threads, messages): job for job in jobs}
         pending = set(futures)
         while pending:
             try:
@@ -83,9 +122,7 @@ def train(experiment: Experiment, windows: Path, jobs: list[Training], progress:
                 raise
             except Exception as error:
                 job = futures[future]
-                raise TschurnError(
-                    f"training of {job.target} failed: {error} (see {job.folder / 'training.log'})"
-                ) from error
+                raise TschurnError(f"{job.stage} failed: {error} (see {job.folder / LOG_FILE})") from error
 
 
 def _quiet(threads: int) -> None:
@@ -97,34 +134,70 @@ def _quiet(threads: int) -> None:
         os.environ[pool] = str(threads)
 
 
-def _train_target(experiment: Experiment, windows_stage: Path, job: Training, threads: int, messages: Any) -> None:
-    """In a worker: train one target and write its tables. What libraries print goes to a log file."""
+def _in_worker(experiment: Experiment, windows_stage: Path, job: Job, threads: int, messages: Any) -> None:
+    """In a worker: do one job and write its tables. What libraries print goes to a log file."""
     import sys
     import traceback
 
-    with (job.folder / "training.log").open("w") as log:
+    run = experiment.run.model_copy(update={"threads": threads})
+    experiment = experiment.model_copy(update={"run": run})
+    with (job.folder / LOG_FILE).open("w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        from tschurn import features, models
-
-        out = StageFolder(job.folder)
         windows = open_windows(StageFolder(windows_stage), experiment)
-        if job.origin is not None:
-            windows = windows.with_split(features.split_at(windows.index, job.days, experiment, job.origin))
         try:
-            tables = models.fit_target(
-                windows, job.target, experiment, threads, job.folder, job.unfinished,
-                lambda _, *how_far: messages.put((job.stage, *how_far)), job.evaluations, refit=job.origin is None,
-            )  # fmt: skip
+            _DO[type(job)](experiment, windows, job, lambda _, *how_far: messages.put((job.stage, *how_far)))
         except Exception:
             traceback.print_exc()  # into the log: only the message reaches the other process
             raise
-        if job.origin is not None:
-            tables[c.ORIGINS.name] = of_origin(tables[c.METRICS.name], windows.index, job.origin)
-        for table in _OF_THE_LAST if job.origin is None else _OF_AN_EARLIER:
-            out.write(table, tables[table.name])
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _train(experiment: Experiment, windows: WindowSet, job: Training, progress: Progress) -> None:
+    from tschurn import features, models
+
+    if job.origin is not None:
+        windows = windows.with_split(features.split_at(windows.index, job.days, experiment, job.origin))
+    tables = models.fit_target(
+        windows, job.target, experiment, experiment.run.threads, job.folder, job.unfinished, progress,
+        job.evaluations, refit=job.origin is None,
+    )  # fmt: skip
+    if job.origin is not None:
+        tables[c.ORIGINS.name] = of_origin(tables[c.METRICS.name], windows.index, job.origin)
+    for table in _OF_THE_LAST if job.origin is None else _OF_AN_EARLIER:
+        StageFolder(job.folder).write(table, tables[table.name])
+
+
+def _explain(experiment: Experiment, windows: WindowSet, job: Explanation, progress: Progress) -> None:
+    from tschurn import explain, models
+
+    stage, saved = StageFolder(job.models), job.models / "evaluated"
+    chosen = stage.read(c.TARGET_SUMMARY).iloc[0]
+    tables = explain.explain(
+        windows, stage.read(c.LOG_ODDS), stage.read(c.SCORES), target=job.target, label=c.LABELS[job.target],
+        used=chosen["used"], best_network=chosen["best_network"], direct=models.direct_explainer(saved, windows),
+        score_rows=job.rows, experiment=experiment, asked=models.asked(saved, windows), progress=progress,
+    )  # fmt: skip
+    for table in (c.COLLINEARITY, *EXPLANATIONS, c.SHARING):
+        StageFolder(job.folder).write(table, tables[table.name])
+
+
+def _ablate(experiment: Experiment, windows: WindowSet, job: Ablation, progress: Progress) -> None:
+    from tschurn.models import ablation
+    from tschurn.models.networks import prepare_networks
+
+    threads = experiment.run.threads
+    prepare_networks(threads)
+    best = StageFolder(job.models).read(c.TARGET_SUMMARY)["best_network"].iloc[0]
+    tuned = ablation.tuned_models(windows, job.target, experiment, job.models, best, threads)
+    found = ablation.ablate(
+        windows, job.target, job.left, tuned, experiment.experiment.seed, progress=progress
+    )  # fmt: skip
+    StageFolder(job.folder).write(c.ABLATION, found)
+
+
+_DO = {Training: _train, Explanation: _explain, Ablation: _ablate}
 
 
 def of_origin(metrics: pd.DataFrame, windows: pd.DataFrame, origin: int) -> pd.DataFrame:
@@ -138,5 +211,5 @@ def open_windows(stage: StageFolder, experiment: Experiment) -> WindowSet:
     """The finished stage `windows` → WindowSet."""
     from tschurn import features
 
-    arrays = {name: stage.read_array(name) for name in ("panel", "history", "active", "stickers")}
+    arrays = {name: stage.read_array(name) for name in features.ARRAYS}
     return features.open_windows(stage.read(c.WINDOWS), stage.read(c.FEATURES), arrays, experiment)

@@ -107,20 +107,40 @@ def test_kept_takes_tentative_columns_that_won_most_trials() -> None:
 def test_a_draw_is_of_distinct_windows_at_random() -> None:
     rng = np.random.default_rng(0)
     user = rng.permutation(np.repeat(np.arange(100), np.r_[np.full(50, 1), np.full(50, 20)]))
-    rows, owner, slot, slots = draw_windows(user, np.random.default_rng(1))
+    rows, owner, slot, slots = draw_windows(user, np.random.default_rng(1), 1_000)
     assert len(np.unique(rows)) == len(rows) == slots.sum()
     assert (slots == np.r_[np.full(50, 1), np.full(50, boruta_shap.MOST_SLOTS)]).all()
     assert (user[rows] == owner).all()  # users are 0 .. 99
     assert (slot == pd.Series(owner).groupby(owner).cumcount()).all()
-    again = draw_windows(user, np.random.default_rng(2))[0]
+    again = draw_windows(user, np.random.default_rng(2), 1_000)[0]
     assert len(np.intersect1d(rows, again)) < len(rows)
 
 
 def test_many_users_give_one_window_each() -> None:
     user = np.repeat(np.arange(6000), 3)
-    rows, owner, _, slots = draw_windows(user, np.random.default_rng(0))
-    assert len(rows) == boruta_shap.MOST_USERS and (slots == 1).all() and len(np.unique(user[rows])) == len(rows)
+    rows, owner, _, slots = draw_windows(user, np.random.default_rng(0), 5_000)
+    assert len(rows) == 5_000 and (slots == 1).all() and len(np.unique(user[rows])) == len(rows)
     assert len(np.unique(owner)) == len(rows)
+    assert len(draw_windows(user, np.random.default_rng(0), 10_000)[0]) == 6000
+
+
+@pytest.mark.parametrize(("columns", "users"), [(1, 300), (20, 200), (100, 40), (1_000, 40)])
+def test_a_trial_has_as_many_users_as_values_fit(columns: int, users: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the true sizes: all 27,662 training windows of the founding project's 252 columns, 5,000 of thousands."""
+    assert boruta_shap.MOST_VALUES >= 27_662 * 252 and boruta_shap.FEWEST_USERS == 5_000
+    monkeypatch.setattr(boruta_shap, "MOST_VALUES", 4_000)
+    monkeypatch.setattr(boruta_shap, "FEWEST_USERS", 40)
+    monkeypatch.setattr(boruta_shap, "TRIAL_ROWS", 1)
+    seen = []
+
+    def importances(values: np.ndarray, feature: np.ndarray, *_: object) -> np.ndarray:
+        seen.append(len(values))
+        return np.zeros(feature.max() + 1)
+
+    monkeypatch.setattr(boruta_shap, "_importances", importances)
+    matrix = np.zeros((300, columns), dtype=np.float32)
+    select(matrix, [f"c{i}" for i in range(columns)], np.arange(300) % 2, np.arange(300), trials=1, seed=0)
+    assert seen == [users]
 
 
 def test_a_shadow_trades_whole_users_with_equally_many_windows() -> None:
@@ -131,7 +151,8 @@ def test_a_shadow_trades_whole_users_with_equally_many_windows() -> None:
     real = np.column_stack([owner, slot, owner]).astype(np.float32)
     # Columns 0 and 2 are of two features, column 3 is of the first.
     real = np.column_stack([real, owner + 1000]).astype(np.float32)
-    shadow = boruta_shap._shadow(real, np.array([0, 1, 2, 0]), owner, slot, slots, np.random.default_rng(0))
+    shadow = np.full_like(real, np.nan)
+    boruta_shap._shuffle(real, shadow, np.array([0, 1, 2, 0]), owner, slot, slots, np.random.default_rng(0))
     assert (shadow[:, 1] == slot).all()
     partner = shadow[slot == 0, 0].astype(int)
     assert sorted(partner) == list(range(80)) and (slots[partner] == slots).all()
@@ -185,6 +206,50 @@ def test_a_feature_races_shadows_with_no_more_columns_than_it_has() -> None:
     assert bars.tolist() == expected
     scarce = boruta_shap._bars(np.array([1, 7]), np.array([5.0, 1.0, 9.0]), np.array([7, 1, 3]))
     assert scarce.tolist() == [9.0, 9.0]
+
+
+def test_missing_values_are_values_and_results_stay_finite() -> None:
+    """A column that is missing where users stay is a cause; one missing at random, or throughout, is not."""
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(500), 2)
+    y = rng.integers(0, 2, len(user))
+    matrix = rng.normal(size=(len(user), 6)).astype(np.float32)
+    matrix[(y == 1) & (rng.random(len(user)) < 0.7), 0] = np.nan
+    matrix[rng.random(len(user)) < 0.4, 1] = np.nan
+    matrix[:, 2] = np.nan
+    table = select(matrix, NAMES[:6], y, user, trials=14, seed=0)
+    assert kept(table) == ["c0"]
+    assert table["decision"].tolist()[:3] == ["accepted", "rejected", "rejected"]
+    assert np.isfinite(table[["importance", "shadow_max"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize("cause", [True, False])
+def test_one_feature_races_enough_shadows(cause: bool) -> None:
+    matrix, y, user = logs(700, 2, 6)
+    column = 0 if cause else 3
+    table = select(matrix[:, [column]], ["only"], y, user, trials=20, seed=0)
+    assert table["decision"].tolist() == ["accepted" if cause else "rejected"]
+    assert table["trials"].max() < 20
+
+
+def test_thousands_of_features_are_sifted() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(400, 2_000)).astype(np.float32)
+    y = (rng.random(400) < 1 / (1 + np.exp(-4 * matrix[:, 7]))).astype(int)
+    columns = [f"c{i}" for i in range(2_000)]
+    table = select(matrix, columns, y, np.arange(400), trials=3, seed=0)  # too few to decide: the majority counts
+    assert "c7" in kept(table) and len(kept(table)) <= 3
+    assert np.isfinite(table[["importance", "shadow_max"]].to_numpy()).all()
+    assert table["importance"].idxmax() == 7
+
+
+@pytest.mark.parametrize("rows", [0, 40])
+def test_where_nothing_can_be_learned_nothing_is_decided(rows: int) -> None:
+    """No rows, or one class: no trial is held, which is not the same as having lost all of them."""
+    matrix, _, user = logs(40, 1, 5)
+    table = select(matrix[:rows], NAMES, np.ones(rows), user[:rows], trials=30, seed=0)
+    assert (table["decision"] == "tentative").all() and (table["trials"] == 0).all() and kept(table) == []
+    SELECTION.check(table.assign(target="churn"))
 
 
 @pytest.mark.parametrize("case", ["one class", "no columns", "one row", "constant columns"])

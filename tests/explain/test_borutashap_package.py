@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
@@ -46,6 +49,35 @@ def test_agrees_with_our_own_on_planted_causes_and_leaves_no_trace(capfd: pytest
     assert theirs["hits"].tolist()[1] == theirs["trials"].tolist()[1]
     assert (theirs["importance"] > theirs["shadow_max"]).tolist() == [False, True, False, False, True, False]
     SELECTION.check(theirs.assign(target="churn"))
+
+
+class FakeRace:
+    """Stands in for the package: remembers how it was asked, and finds nothing."""
+
+    asked: ClassVar[list[dict]] = []
+
+    def __init__(self, **_: object) -> None:
+        pass
+
+    def fit(self, values: pd.DataFrame, y: np.ndarray, **how: object) -> None:
+        self.asked.append({"rows": len(values)} | how)
+        self.accepted, self.rejected, self.hits = [], [], np.zeros(values.shape[1])
+        self.history_x = pd.DataFrame(np.zeros((2, values.shape[1])), columns=values.columns)
+        self.history_shadow = np.zeros((2, values.shape[1]))
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_the_package_gets_one_window_per_user_and_its_own_options(
+    sample: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(borutashap_package, "_load", lambda: SimpleNamespace(BorutaShap=FakeRace))
+    table = select_with_package(*planted_log(), trials=7, seed=3, sample=sample, threads=1)
+    how = FakeRace.asked[-1]
+    assert how["sample"] is sample and how["n_trials"] == 7 and how["random_state"] == 3
+    assert how["rows"] == 800 and (table["decision"] == "tentative").all()
+    matrix, columns, y, _ = planted_log()  # rows as users of their own: all of them
+    select_with_package(matrix, columns, y, np.arange(len(y)), trials=7, seed=3, threads=1)
+    assert FakeRace.asked[-1]["rows"] == 1600 and FakeRace.asked[-1]["sample"] is False
 
 
 @needs_package

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 from tschurn.contracts import COLLINEARITY
-from tschurn.explain.collinearity import remove_collinear
+from tschurn.explain.collinearity import BLOCK, remove_collinear
 
 
 def plain_removal(matrix: np.ndarray, limit: float) -> tuple[list[tuple[int, float]], dict[int, float]]:
@@ -105,3 +105,55 @@ def test_missing_values_count_as_the_mean_and_input_is_untouched() -> None:
     pd.testing.assert_frame_equal(remove_collinear(matrix, list("abc")), remove_collinear(filled, list("abc")))
     np.testing.assert_array_equal(matrix, before)
     COLLINEARITY.check(remove_collinear(matrix, list("abc")))
+
+
+def slow_removal(matrix: np.ndarray, limit: float) -> list[int]:
+    """Independent, varying columns only: a fresh inverse each round."""
+    alive, removed = list(range(matrix.shape[1])), []
+    correlation = np.corrcoef(matrix.T)
+    while (vif := np.diag(np.linalg.inv(correlation[np.ix_(alive, alive)]))).max() > limit:
+        removed.append(alive.pop(int(vif.argmax())))
+    return removed
+
+
+def test_more_columns_than_a_block_with_dependent_ones_in_each() -> None:
+    rng = np.random.default_rng(9)
+    count = 2 * BLOCK + 30
+    free = correlated(1500, count, 9, 0.5)
+    matrix = free.copy()
+    twins = {
+        BLOCK - 1: 3,
+        BLOCK: 5,
+        BLOCK + 7: BLOCK + 2,
+        2 * BLOCK + 20: 1,
+    }  # a column, and the earlier one it repeats
+    for later, earlier in twins.items():
+        matrix[:, later] = -2 * matrix[:, earlier] + 5
+    matrix[:, 2 * BLOCK] = matrix[:, 0] + matrix[:, BLOCK + 1]
+    matrix[:, [10, BLOCK + 10]] = rng.normal(size=2)
+    table = remove_collinear(matrix, [f"c{i}" for i in range(count)])
+    assert table.index[table["reason"] == "constant"].tolist() == [10, BLOCK + 10]
+    perfect = table.index[table["reason"] == "perfect"].tolist()
+    assert perfect == sorted([*twins, 2 * BLOCK])
+    rest = [i for i in range(count) if i not in {10, BLOCK + 10, *perfect}]
+    dropped = table[table["reason"] == "vif"].sort_values("step").index.tolist()
+    assert len(dropped) > 20
+    assert dropped == [rest[i] for i in slow_removal(matrix[:, rest], 10.0)]
+
+
+def test_the_order_does_not_depend_on_the_order_of_the_windows() -> None:
+    rng = np.random.default_rng(10)
+    base = correlated(600, 40, 10, 0.4)
+    matrix = np.hstack([base, base[:, :10] + 1e-3 * rng.normal(size=(600, 10))]).astype(np.float32)
+    names = [f"c{i}" for i in range(50)]
+    first = remove_collinear(matrix, names)
+    other = remove_collinear(matrix[rng.permutation(600)], names)
+    exact = ["column", "kept", "reason", "step", "stands_for"]
+    pd.testing.assert_frame_equal(first[exact], other[exact])
+    assert first["reason"].value_counts()["vif"] > 10
+
+
+def test_a_column_without_any_value_is_constant() -> None:
+    matrix = np.random.default_rng(11).normal(size=(50, 3)).astype(np.float32)
+    matrix[:, 1] = np.nan
+    assert remove_collinear(matrix, list("abc"))["reason"].tolist() == ["kept", "constant", "kept"]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from synthetic import make_log
+from synthetic import FIRST, build, experiment, make_log
 
-from tschurn import blocks, config, events, features
+from tschurn import blocks
 from tschurn.contracts import (
     FEATURES,
     FLAT_COLUMNS,
@@ -22,44 +22,10 @@ from tschurn.contracts import (
     USER_DAYS,
     VOCABULARY,
     WINDOWS,
-    silent,
 )  # fmt: skip
 from tschurn.errors import LogError, TooShortError
 from tschurn.features import panel
 from tschurn.features.windows import WindowSet
-
-FIRST = pd.Timestamp("2024-01-01")
-
-
-def experiment(**sections: dict) -> config.Experiment:
-    base = {
-        "experiment": {"name": "t"},
-        "log": {"path": "x.csv"},
-        "targets": {"sticker": {"events": ["sticker"]}},
-    }
-    return config.parse(base | sections, "t.toml")
-
-
-def build(
-    frame: pd.DataFrame, folder: Path, exp: config.Experiment, days: int = 84, late: pd.DataFrame | None = None
-) -> tuple[WindowSet, dict[str, pd.DataFrame]]:
-    """The raw frame of the fixtures, in UTC, by way of the events stage; `days` of it from FIRST on."""
-    folder.mkdir(exist_ok=True)
-    frame.assign(timestamp=frame["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
-    log = exp.log.model_copy(update={"path": str(folder / "log.parquet")})
-    exp = exp.model_copy(update={"log": log})
-    known = events.read_log(exp, folder)
-    known["log_summary"] = known["log_summary"].assign(first_day=FIRST.date(), days=days)
-    if late is not None:
-        both = pd.concat([frame, late])
-        both.assign(timestamp=both["timestamp"].dt.tz_localize("UTC")).to_parquet(folder / "log.parquet")
-    with events.open_log(exp, folder) as event_log, events.open_daily(exp, folder) as acts:
-        tables, history = features.build_windows(event_log, acts, known, exp, folder, silent)
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("panel", "active", "stickers")}
-    tables |= {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("supporters",)}
-    tables["user_days"]["day"] = tables["user_days"]["day"].dt.date
-    tables["flags"] = known["platform_days"].dropna(subset="flag")
-    return features.open_windows(tables["windows"], tables["features"], {**arrays, "history": history}, exp), tables
 
 
 @pytest.fixture(scope="module")

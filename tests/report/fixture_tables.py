@@ -273,27 +273,36 @@ def _explain(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd
         collinear.append(
             (column, False, reason, vif, i // 3 + 1, columns[i + 1] if i + 1 < len(columns) else None, 0.93)
         )
-    selection, surrogates, importance, sample = [], [], [], []
+    selection, surrogates, importance, sample, dependence = [], [], [], [], []
     for target in targets:
         r2 = 0.91 if target == "churn" else 0.62
-        surrogates.append((target, "gru_bilstm", "surrogate", True, len(columns), 1500, 300, r2, 0.95, 0.81))
-        surrogates.append((target, "lightgbm_history", "direct", False, len(columns), 1500, 300, None, None, None))
+        figures = (r2, 0.95, 0.81, 0.9, None)
+        surrogates.append((target, "gru_bilstm", "surrogate", True, len(columns), 4, 1500, 300, *figures))
+        nothing = (None,) * 5
+        surrogates.append((target, "lightgbm_history", "direct", False, len(columns), 0, 1500, 300, *nothing))
         for model in ("gru_bilstm", "lightgbm_history"):
             for rank, c in enumerate(reversed(columns[-20:]), start=1):
                 direction = None if rank == 5 else float(np.cos(rank))
-                importance.append((target, model, c, 1.2 / rank, direction, rank))
+                ends = (None, None) if direction is None else (max(-1, direction - 0.05), min(1, direction + 0.04))
+                importance.append((target, model, c, 1.2 / rank, direction, *ends, rank))
                 if rank <= 15:
                     value = np.maximum(0, rng.poisson(2, 300)).astype(float)
                     shap = (value - 2) * (direction or 0) * 0.5 / rank + rng.normal(0, 0.05, 300)
                     part = {"target": target, "model": model, "column": c, "value": value, "shap": shap}
                     sample.append(pd.DataFrame(part))
+                if rank <= 6:
+                    partner = None if rank == 2 else columns[-rank - 1]
+                    about = {"rank": rank, "partner": partner, "interaction": None if rank == 2 else 0.4}
+                    other = np.where(rng.random(300) < 0.9, rng.normal(size=300), np.nan)
+                    dependence.append(pd.DataFrame(part | about | {"partner_value": other if partner else np.nan}))
         for i, c in enumerate(columns):
             decision = ("accepted", "tentative", "rejected")[i % 3]
             selection.append((target, c, decision, 30 - i % 30, 30, 0.1, 0.05))
     rows = {"collinearity": collinear, "selection": selection, "surrogates": surrogates, "importance": importance}
     frames = {name: pd.DataFrame(r, columns=list(BY_NAME[name].columns)) for name, r in rows.items()}
     frames["collinearity"] = frames["collinearity"].astype({"step": "Int32"})
-    return frames | {"shap_sample": pd.concat(sample, ignore_index=True)}
+    long = {"shap_sample": sample, "dependence": [part.astype({"rank": "int32"}) for part in dependence]}
+    return frames | {name: pd.concat(parts, ignore_index=True) for name, parts in long.items()}
 
 
 def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
@@ -317,9 +326,9 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
     ko = "마지막 활동이 5일 전 (보통 1.2일)"
     newest = frame["anchor_day"].iloc[0]
     reasons = [
-        (target, user, newest, r, "recency_days", 5.0, 1.2, 0.8 / r, f"{r}: {en}", f"{r}: {ko}")
+        (target, user, newest, r, "recency_days", 5.0, 1.2, 3.4, 0.8 / r, place % 4 != 2, f"{r}: {en}", f"{r}: {ko}")
         for target in targets
-        for user in frame["user_id"].head(200)
+        for place, user in enumerate(frame["user_id"].head(200))
         for r in (1, 2, 3)
     ]
     compared = []
@@ -350,8 +359,25 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
         "joint": _joint(sticker),
         "threshold": pd.DataFrame(rule, columns=list(contracts.THRESHOLD.columns)),
         "reasons": pd.DataFrame(reasons, columns=list(contracts.REASONS.columns)),
+        "shared_reasons": _shared(frame, targets, en, ko),
         "comparison": pd.DataFrame(compared, columns=list(contracts.COMPARISON.columns)),
     }
+
+
+def _shared(frame: pd.DataFrame, targets: tuple[str, ...], en: str, ko: str) -> pd.DataFrame:
+    """The first 120 users share two reasons, the next 50 one; 30 have others, all the rest none."""
+    rows = []
+    for target in targets:
+        for segment, (kind, first, end, n) in enumerate(
+            (("shared", 0, 120, 2), ("shared", 120, 170, 1), ("other", 170, 200, 0), ("none", 200, None, 0)), start=1
+        ):
+            p = frame[f"p_{target}"].iloc[first:end]
+            if len(p):
+                reasons = [("recency_days", "more", f"{i}: {en}", f"{i}: {ko}") for i in range(1, n + 1)]
+                told = [part for reason in (*reasons, *[(None,) * 4] * (2 - n)) for part in reason]
+                holds = None if kind == "none" else 0.75
+                rows.append((target, segment, kind, len(p), len(p) / len(frame), p.mean(), p.sum(), holds, *told))
+    return pd.DataFrame(rows, columns=list(contracts.SHARED_REASONS.columns)).astype({"segment": "int32"})
 
 
 def _joint(sticker: bool) -> pd.DataFrame:

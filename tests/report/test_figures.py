@@ -9,7 +9,6 @@ import runpy
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
@@ -77,9 +76,10 @@ def test_safe_shortens_a_long_name_in_the_middle(lines):
 
 
 def test_there_is_a_figure_for_everything(drawn):
-    per_target = ("experiments", "trials", "ap", "reliability", "anchors", "importance", "bees")
+    per_target = ("experiments", "trials", "ap", "reliability", "anchors", "importance", "bees", "dependence")
     expected = {f"{name}-{target}" for name in per_target for target in ("churn", "sticker")}
-    expected |= {"follows", "paths", "priorities", "plane", "effects-others", "effects-other_churners"}
+    expected |= {"clusters", "shared", "follows", "paths", "priorities", "plane"}
+    expected |= {"effects-others", "effects-other_churners"}
     expected |= {f"season-{s}" for s in ("active_users", "own_events", "received_events", "sticker_events")}
     expected |= {"ceiling", "cause-shares", "precision", "rhythm-own", "rhythm-received", "activity", "engagement"}
     assert expected <= set(drawn)
@@ -149,39 +149,6 @@ def test_plane_is_thinned_for_many_users():
     many = made["tables"](users=12_000)
     figure = fig.plane(many["priority"], 0.1, TEXTS)
     assert max(len(trace.x) for trace in figure.data) <= fig.DOTS_SHOWN
-
-
-def test_beeswarm_dots_are_windows_of_the_sample(tables, drawn):
-    trace = drawn["bees-churn"].data[0]
-    sample = tables["shap_sample"].query("target == 'churn' and model == 'gru_bilstm'")
-    assert set(trace.x) <= set(short(sample["shap"]))
-    rows = np.round(trace.y).astype(int)
-    assert set(rows) == set(range(15))
-    assert np.bincount(rows).max() <= fig.BEES_SHOWN
-    assert np.abs(np.array(trace.y) - rows).max() < 0.5
-    assert min(trace.marker.color) >= 0 and max(trace.marker.color) <= 1
-
-
-def test_beeswarm_keeps_a_crowd_within_its_row():
-    columns = [{"column": "a", "label": "a"}, {"column": "b", "label": "b"}]
-    sample = pd.DataFrame({"column": ["a", "b"] * 200, "value": [0.0, None] * 200, "shap": [0.5, -0.5] * 200})
-    trace = fig.beeswarm(sample, columns, TEXTS).data[0]
-    y = np.array(trace.y)
-    assert np.abs(y - np.where(np.array(trace.x) > 0, 0, 1)).max() < 0.5
-    assert np.ptp(y[np.array(trace.x) > 0]) > 0.5
-
-
-def test_the_bars_of_importance_fill_their_figure(drawn):
-    """Left to itself, Plotly leaves room for bars that are not there."""
-    bars = [y for trace in drawn["importance-churn"].data for y in trace.y]
-    assert drawn["importance-churn"].layout.yaxis.range == (max(bars) + 0.5, -0.5)
-
-
-def test_importance_is_coloured_by_direction(drawn, tables):
-    table = tables["importance"].query("target == 'churn' and model == 'gru_bilstm' and rank <= 15")
-    by_name = {trace.name: list(trace.y) for trace in drawn["importance-churn"].data}
-    up = [r - 1 for r, d in zip(table["rank"], table["direction"], strict=True) if d == d and d >= 0.1]
-    assert sorted(by_name[TEXTS.plain("effects.raises")]) == sorted(up)
 
 
 def test_variables_of_the_score_have_names(drawn):

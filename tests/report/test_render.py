@@ -29,12 +29,13 @@ EMPTY_STATES = (
     *(f"group.{part}" for part in ("empty", "list_empty", "comparison_empty", "histogram_empty")),
     *(f"simulated.{part}_empty" for part in ("truth", "precision", "rhythm", "activity", "engagement")),
     "simulated.goal_unmeasured",
+    "sharing.empty",
 )
 
 
 PER_TARGET = (
     *("metrics", "differences", "differences_by_anchor", "reliability", "target_summary", "experiments", "trials"),
-    *("selection", "surrogates", "importance", "shap_sample", "reasons", "truth_figures"),
+    *("selection", "surrogates", "importance", "shap_sample", "reasons", "shared_reasons", "truth_figures"),
 )
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tschurn.report.summary import RELIABLE_R2, summarise
+from tschurn.contracts import RELIABLE_R2
+from tschurn.report.summary import summarise
 from tschurn.report.values import CONTRACTS, plain
 
 made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
@@ -146,11 +147,12 @@ def test_explained_columns_have_labels_and_directions(tables):
     assert first["explained"] is True
     assert first["shown"][0]["label"] == "active days of 28"
     for column in first["shown"]:
-        direction = column["direction"]
-        if direction is None or abs(direction) < 0.1:
-            assert column["effect"] == "mixed"
+        low, high = column["direction_low"], column["direction_high"]
+        if low is not None and max(low, -high) >= 0.1:
+            assert column["effect"] == ("raises" if low > 0 else "lowers")
         else:
-            assert column["effect"] == ("raises" if direction > 0 else "lowers")
+            assert column["effect"] == "mixed"
+    assert {column["effect"] for column in first["shown"]} == {"raises", "lowers", "mixed"}
     korean = summary_of(tables, language="ko")["explanations"]["churn"][0]
     assert korean["shown"][0]["label"] == "28일 중 활동일"
 

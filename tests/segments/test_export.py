@@ -52,7 +52,7 @@ def priority_rows(users):
     )
 
 
-def reason_rows(user, ranks=(1, 2, 3), target="churn"):
+def reason_rows(user, ranks=(1, 2, 3), target="churn", reliable=True):
     return pd.DataFrame(
         {
             "target": target,
@@ -61,7 +61,9 @@ def reason_rows(user, ranks=(1, 2, 3), target="churn"):
             "feature": "c",
             "value": 0.0,
             "typical": 1.0,
-            "contribution": 0.5,
+            "before": np.nan,
+            "contribution": [0.5 / r + 1e-5 for r in ranks],
+            "reliable": reliable,
             "sentence_en": [f"{target} reason {r} of {user}" for r in ranks],
             "sentence_ko": [f"{target} 이유 {r}: {user}" for r in ranks],
         }
@@ -83,18 +85,36 @@ def test_the_list_has_reasons_of_churn_in_the_experiments_language():
     assert english.loc[1, ["reason_1", "reason_2", "reason_3"]].isna().all()
     assert english["reason_1"].tolist()[2] == "churn reason 1 of 5" and english["reason_2"].isna().tolist()[2]
     assert english["days_since_last_act"].tolist() == [7.0, 3.0, 5.0]
-    assert list(english.columns)[-2:] == ["reason_3", "days_since_last_act"]
+    assert list(english.columns)[-6:] == [
+        *("reason_3", "reason_1_contribution", "reason_2_contribution", "reason_3_contribution", "reasons_reliable"),
+        "days_since_last_act",
+    ]
     korean = export.list_table(table, reasons, profile, experiment("ko"))
     assert korean["segment"].tolist() == ["관리우선대상군", "일반이탈군", "그 외"]
     assert korean["reason_1"].tolist()[0] == "churn 이유 1: 7"
     assert list(korean.columns) == list(english.columns)
 
 
+def test_reasons_come_with_what_they_weigh_and_whether_they_hold(tmp_path):
+    reasons = pd.concat([reason_rows(7, (1, 2), reliable=False), reason_rows(3), reason_rows(5, target="sticker")])
+    profile = pd.DataFrame({"user_id": [3, 5, 7]})
+    paths = segments.write_lists(priority_rows([7, 3, 5]), reasons, profile, experiment(), tmp_path)
+    text = paths["scores.csv"].read_text(encoding="utf-8-sig").splitlines()
+    assert text[0].endswith("reason_1_contribution,reason_2_contribution,reason_3_contribution,reasons_reliable")
+    assert [line.rsplit(",", 4)[1:] for line in text[1:]] == [
+        ["0.5", "0.25", "", "false"], ["0.5", "0.25", "0.167", "true"], ["", "", "", ""]
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("reasons", [None, reason_rows("a").iloc[:0]])
 def test_the_list_has_the_same_columns_without_reasons(reasons):
     profile = pd.DataFrame({"user_id": ["a", "b"]})
     table = export.list_table(priority_rows(["b", "a"]), reasons, profile, experiment())
-    assert table[["reason_1", "reason_2", "reason_3"]].isna().all(axis=None)
+    known = export.list_table(priority_rows(["b", "a"]), reason_rows("a"), profile, experiment())
+    why = [c for c in table.columns if c.startswith("reason")]
+    assert table[why].isna().all(axis=None) and len(why) == 7
+    assert list(table.columns) == list(known.columns)
+    assert [d.kind for d in table[why].dtypes] == [d.kind for d in known[why].dtypes]
     assert table["user_id"].tolist() == ["b", "a"]
 
 

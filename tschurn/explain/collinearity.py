@@ -4,18 +4,23 @@ The variance inflation factor of a column is 1 / (1 - R²) of its regression on 
 (Belsley, Kuh & Welsch 1980, Regression Diagnostics). All of them together are the diagonal of the
 inverse correlation matrix, and taking a column out changes that inverse by a rank-one term (a Schur
 complement). So one factorisation serves all rounds, where one regression per column and round is usual.
+Removing the highest VIF again and again is then a Cholesky factorisation of that inverse with pivoting,
+stopped at the limit: a removal costs as much as a row of the factor, not a pass over the whole matrix.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import lapack
 
 # A column of which the columns before it leave less than this share of its variance unexplained is
 # perfectly collinear: float32 rounding alone leaves about as much where the mean dwarfs the spread.
 PERFECT = 1e-8
 # VIFs closer than this (relative) are equal: which of two twins leads is rounding, not information.
 TIE = 1e-9
+# Columns that are eliminated at once: what all columns before them explain is one matrix product.
+BLOCK = 64
 
 
 def remove_collinear(matrix: np.ndarray, columns: list[str], limit: float = 10.0) -> pd.DataFrame:
@@ -27,8 +32,10 @@ def remove_collinear(matrix: np.ndarray, columns: list[str], limit: float = 10.0
     highest absolute correlation; `correlation` is signed.
     """
     correlation, varies = _correlations(matrix)
-    independent = _independent(correlation, varies)
-    dropped, dropped_vif, kept, kept_vif = _remove_by_vif(correlation, np.flatnonzero(independent), limit)
+    independent, factor = _independent(correlation)
+    members = np.flatnonzero(independent)
+    worst, dropped_vif, kept_vif = _remove_by_vif(_inverse(factor[:, members]), limit)
+    dropped, kept = members[worst], np.delete(members, worst)
     constant, perfect = np.flatnonzero(~varies), np.flatnonzero(varies & ~independent)
 
     table = pd.DataFrame({"column": columns, "kept": False, "reason": "kept"})
@@ -55,47 +62,61 @@ def _correlations(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = np.where(missing, np.where(missing, 0.0, values).sum(axis=0) / found, values)
     varies = values.max(axis=0) > values.min(axis=0)
     values -= values.mean(axis=0)
-    values /= np.where(varies, np.sqrt((values**2).sum(axis=0)), 1.0)
+    values /= np.where(varies, np.sqrt(np.einsum("ij,ij->j", values, values)), 1.0)
     values[:, ~varies] = 0.0
     return values.T @ values, varies
 
 
-def _independent(correlation: np.ndarray, varies: np.ndarray) -> np.ndarray:
-    """Columns that those before them do not determine [p], by elimination in the order of columns.
+def _independent(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """→ columns that those before them do not determine [p], and their Cholesky factor, a row for each [m × p].
 
-    The pivot of a column is the share of its variance that the independent columns before it leave.
+    The pivot of a column is the share of its variance that the independent columns before it leave. A constant
+    column has none to leave.
     """
-    left = correlation.copy()
-    independent = varies.copy()
-    for k in np.flatnonzero(varies):
-        independent[k] = left[k, k] > PERFECT
-        if independent[k]:
-            rest = left[k, k + 1 :] / left[k, k]
-            left[k + 1 :, k + 1 :] -= np.outer(left[k, k + 1 :], rest)
-    return independent
+    p = len(correlation)
+    factor, found = np.zeros((p, p)), 0
+    independent = np.zeros(p, dtype=bool)
+    for start in range(0, p, BLOCK):
+        before = found
+        left = (
+            correlation[start : start + BLOCK, start:]
+            - factor[:before, start : start + BLOCK].T @ (factor[:before, start:])
+        )
+        for i, row in enumerate(left):
+            row -= factor[before:found, start + i] @ factor[before:found, start:]
+            if row[i] > PERFECT:
+                factor[found, start + i :] = row[i:] / np.sqrt(row[i])
+                independent[start + i] = True
+                found += 1
+    return independent, factor[:found]
 
 
-def _remove_by_vif(
-    correlation: np.ndarray, members: np.ndarray, limit: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Independent columns → (dropped in order, their VIFs then, kept in column order, their VIFs at the end).
+def _inverse(factor: np.ndarray) -> np.ndarray:
+    """The upper Cholesky factor of a matrix [m × m] → the inverse of that matrix."""
+    if len(factor) == 0:
+        return factor
+    upper = np.triu(lapack.dpotri(factor, lower=0)[0])
+    return upper + np.triu(upper, 1).T
 
-    For the inverse P without column k: P - P[:, k] P[k, :] / P[k, k], whose row and column k vanish.
+
+def _remove_by_vif(inverse: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverse correlations [m × m] → columns dropped in order, their VIFs then, VIFs of the others in column order.
+
+    For the inverse P without column k: P - P[:, k] P[k, :] / P[k, k]. `factor` holds what the dropped have taken.
     """
-    inverse = np.linalg.inv(correlation[np.ix_(members, members)])
-    alive = np.ones(len(members), dtype=bool)
-    dropped: list[int] = []
-    vifs: list[float] = []
-    while alive.any():
-        vif = np.where(alive, np.diag(inverse), -np.inf)
-        if vif.max() <= limit:
-            break
-        worst = int(np.flatnonzero(vif >= vif.max() * (1 - TIE))[-1])
+    vif = np.diag(inverse).copy()
+    factor, dropped, vifs = np.zeros_like(inverse), [], []
+    alive = np.ones(len(inverse), dtype=bool)
+    while alive.any() and (most := vif[alive].max()) > limit:
+        worst = int(np.flatnonzero(alive & (vif >= most * (1 - TIE)))[-1])
+        n = len(dropped)
+        row = inverse[worst] - factor[:n, worst] @ factor[:n]
+        factor[n] = row / np.sqrt(row[worst])
         dropped.append(worst)
         vifs.append(vif[worst])
         alive[worst] = False
-        inverse -= np.outer(inverse[:, worst], inverse[worst] / inverse[worst, worst])
-    return members[dropped], np.array(vifs), members[alive], np.diag(inverse)[alive]
+        vif -= factor[n] ** 2
+    return np.array(dropped, dtype=int), np.array(vifs), vif[alive]
 
 
 def _stand_ins(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tschurn.features.windows import WindowSet
 
 
+# The arrays that the stage leaves beside its tables.
+ARRAYS = ("panel", "history", "active", "stickers", "sticker_value", "first_hour", "last_hour", "levels")
+
+
 def build_windows(
     event_log: ir.Table,
     acts: ir.Table,
@@ -26,7 +30,7 @@ def build_windows(
 ) -> tuple[dict[str, pd.DataFrame], np.ndarray]:
     """EVENT_LOG and DAILY → VOCABULARY, FEATURES, WINDOWS, UNSCORED, USER_DAYS by name, and the history matrix.
 
-    Writes SUPPORTERS (where the log has any) and panel, active and stickers (.npy) into `folder`. known: the tables
+    Writes SUPPORTERS (where the log has any) and ARRAYS but for history (.npy) into `folder`. known: the tables
     LOG_SUMMARY, PLATFORM_DAYS and FACTS of the log. Raises TooShortError when the log cannot be split, or churn has one
     class only in a block; LogError when no event counts as activity, or the panel would be out of all proportion.
     """
@@ -45,8 +49,9 @@ def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int
 def open_windows(
     index: pd.DataFrame, features: pd.DataFrame, arrays: Mapping[str, np.ndarray], experiment: Experiment
 ) -> WindowSet:
-    """WINDOWS, FEATURES and the stage's arrays (panel, history, active, stickers) → WindowSet."""
+    """WINDOWS, FEATURES and the stage's arrays (ARRAYS) → WindowSet."""
     from tschurn.features.lives import Lives
+    from tschurn.features.mixture import Record
     from tschurn.features.windows import WindowSet
 
     last = index.iloc[-1]
@@ -54,4 +59,7 @@ def open_windows(
     shape, sticker = experiment.windows, experiment.targets.sticker
     of_staying = frozenset({"sticker"} if sticker and sticker.given == "stays" else ())
     lives = Lives(arrays["active"], arrays["stickers"], shape, first_weekday, of_staying)
-    return WindowSet(index, features, arrays["panel"], arrays["history"], shape.observe_days, lives)
+    kept = {name: arrays[name] for name in ("sticker_value", "first_hour", "last_hour", "levels")}
+    counted = experiment.targets.churn.events, (sticker.side, sticker.events) if sticker else None
+    record = Record(**kept, churn_events=counted[0], sticker=counted[1])
+    return WindowSet(index, features, arrays["panel"], arrays["history"], shape.observe_days, lives, record)

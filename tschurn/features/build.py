@@ -61,7 +61,7 @@ class Builder:
         found = index.windows(acts, self.users, self.first, self._outages(), self.experiment)
         index.refuse_poor_churn(found, acts, self.experiment)
         history = self._blocks(acts, found)
-        for name in ("active", "stickers"):
+        for name in ("active", "stickers", "sticker_value", "first_hour", "last_hour"):
             np.save(self.folder / f"{name}.npy", getattr(acts, name), allow_pickle=False)
         self._progress(_STEPS, "")
         observe = self.experiment.windows.observe_days
@@ -147,12 +147,14 @@ class Builder:
         source = DailyBlocks(self.acts, self.user_days, own_features, self.users, self.first, self.days)
         user, anchor = found["user"].to_numpy(), found["anchor"].to_numpy()
         file = PanelFile(self.folder / "panel.npy", shape)
+        level_file = PanelFile(self.folder / "levels.npy", (*shape[:2], len(self.settings.levels)))
         for block, dense in self._with_supporters(user_blocks(*shape)):
             self._progress(4 + block.stop / len(self.users), "panel and history")
             panel = source.block(block)
             if dense is not None:
                 panel = np.concatenate([panel, dense.daily], axis=2)
             file.append(panel)
+            level_file.append(np.zeros((len(panel), self.days, 0)) if dense is None else dense.levels)
             if self.has_history:
                 rows = np.flatnonzero((user >= block.start) & (user < block.stop))
                 if not len(rows):
@@ -160,6 +162,7 @@ class Builder:
                 values = self._history(panel, acts.of(block), dense, user[rows] - block.start, anchor[rows])
                 history[rows] = np.concatenate([values, fact_values[user[rows]]], axis=1)
         file.close()
+        level_file.close()
         return history
 
     def _history(

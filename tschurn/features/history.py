@@ -112,12 +112,7 @@ def _own_measures(
             yield _last(matrix[:, : anchor + 1], n)
     for k in range(1, WEEKS + 1):
         yield _last(active[:, : max(0, anchor + 1 - 7 * (k - 1))], 7)
-    yield last_days[14] - (last_days[28] - last_days[14])
-    yield active_so_far / (tenure + 1)
-    # the usual gap of somebody seen once is not known: all the time since then stands for it
-    mean_gap = np.where(active_so_far > 1, (tenure - recency) / np.maximum(active_so_far - 1, 1), tenure + 1)
-    yield mean_gap
-    yield recency / np.maximum(mean_gap, 1)
+    yield from rhythm(recency, tenure, active_so_far, last_days[14], last_days[28]).values()
     yield np.full(len(active), (first_weekday + anchor) % 7)
     if has_hours:
         yield _mean_hour(activity.first_hour[:, : anchor + 1])
@@ -131,6 +126,20 @@ def _own_measures(
         yield sticker_days
         yield sticker_days / np.maximum(active_so_far, 1)
         yield _days_since_last(stickers > 0)
+
+
+def rhythm(
+    recency: np.ndarray, tenure: np.ndarray, active_so_far: np.ndarray, last_14: np.ndarray, last_28: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What follows from when somebody acted, [users] each: trend, rate, mean_gap and overdue, by name."""
+    # the usual gap of somebody seen once is not known: all the time since then stands for it
+    mean_gap = np.where(active_so_far > 1, (tenure - recency) / np.maximum(active_so_far - 1, 1), tenure + 1)
+    return {
+        "trend": last_14 - (last_28 - last_14),
+        "rate": active_so_far / (tenure + 1),
+        "mean_gap": mean_gap,
+        "overdue": recency / np.maximum(mean_gap, 1),
+    }
 
 
 def _last(matrix: np.ndarray, days: int) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from tschurn.features.lives import Lives
+from tschurn.features.mixture import Groups, Mixed, Record, groups_of
 
 
 class WindowSet:
@@ -14,17 +17,18 @@ class WindowSet:
     index: WINDOWS, its row order is the order of everything per window. features: FEATURES, daily
     ones in the order of the panel, then history ones in the order of `history`.
     panel: [users × days × daily features] float32. history: [windows × history features] float32.
-    lives: the days themselves, for models that read whole lives.
+    lives: the days themselves, for models that read whole lives. record: what else `mixed` needs of the days.
     """
 
     def __init__(
         self, index: pd.DataFrame, features: pd.DataFrame, panel: np.ndarray, history: np.ndarray, observe_days: int,
-        lives: Lives,
+        lives: Lives, record: Record | None = None,
     ) -> None:  # fmt: skip
         self.index = index
         self.features = features
         self.observe_days = observe_days
         self.lives = lives
+        self.record = record
         self._panel = panel
         self._history = history
         self._user = index["user"].to_numpy(np.int64)
@@ -37,11 +41,14 @@ class WindowSet:
     def with_split(self, split: np.ndarray) -> WindowSet:
         """The same windows, divided otherwise."""
         index = self.index.assign(split=split)
-        return WindowSet(index, self.features, self._panel, self._history, self.observe_days, self.lives)
+        return self._with(index, self.observe_days)
 
     def looking_back(self, days: int) -> WindowSet:
         """The same windows with so many days observed; no batch of anchors that have fewer days before them."""
-        return WindowSet(self.index, self.features, self._panel, self._history, days, self.lives)
+        return self._with(self.index, days)
+
+    def _with(self, index: pd.DataFrame, observe_days: int) -> WindowSet:
+        return WindowSet(index, self.features, self._panel, self._history, observe_days, self.lives, self.record)
 
     def rows(self, *splits: str) -> np.ndarray:
         """Positions of the windows of these splits."""
@@ -90,6 +97,17 @@ class WindowSet:
             ["column", "feature", "day_offset", "kind", "label_en", "label_ko"]
         ]
         return columns.astype({"day_offset": "Int32"})
+
+    def groups(self, order: Sequence[str] = (), most: int = 12) -> Groups:
+        """→ at most `most` groups of features for `mixed`; the events of the features in `order` first on their own."""
+        return groups_of(self.features, self.record, order, most)
+
+    def mixed(self, groups: Groups, rows: np.ndarray, others: np.ndarray, own: np.ndarray) -> Mixed:
+        """→ windows of mixed lives: those at `rows`, but for the cells that come from the windows at `others`.
+
+        own: [n × (1 + observe_days)], bits of the groups that stay the user's own; see Mixed.
+        """
+        return Mixed(self, groups, rows, others, own)
 
     def profile(self, rows: np.ndarray) -> pd.DataFrame:
         """→ PROFILE of these windows: each daily feature summed over the observation, and history."""

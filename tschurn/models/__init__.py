@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     import pandas as pd
 
     from tschurn.config import Experiment
@@ -71,6 +74,33 @@ def _predictions(windows: Windows, target: str, trained) -> pd.DataFrame:
         for name, values in trained.log_odds.items()
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
+
+
+def asked(folder: Path, windows: Windows) -> tuple[Callable[[Windows], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """A saved model with its calibration → what gives its log-odds for all windows of any like those, and from log-odds
+    probabilities.
+
+    For as many threads of the caller as it likes: the model uses none of its own.
+    """
+    import json
+
+    import numpy as np
+
+    from tschurn.models.calibration import Calibration
+    from tschurn.models.forward import use_threads
+    from tschurn.models.saved import load_model
+
+    model = load_model(folder, windows)
+    calibration = Calibration.from_dict(json.loads((folder / "calibration.json").read_text(encoding="utf-8")))
+    use_threads(1)
+
+    def log_odds(any_windows: Windows) -> np.ndarray:
+        return model.log_odds(any_windows, np.arange(len(any_windows.index)))
+
+    def probabilities(values: np.ndarray) -> np.ndarray:
+        return calibration(values.ravel()).reshape(values.shape)
+
+    return log_odds, probabilities
 
 
 def direct_explainer(folder: Path, windows: Windows):

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tschurn.contracts import Windows
-from tschurn.models.forward import Weights, forward, in_blocks
+from tschurn.contracts import SharedDays, Windows
+from tschurn.models.forward import Weights, forward, gru_step, head, in_blocks
 from tschurn.models.graphs import Shape
 from tschurn.models.networks import Batch, Network
 from tschurn.models.scaling import Piecewise, Scaling, fit_piecewise, fit_scaling
@@ -105,8 +105,11 @@ class CausalNetwork(Network):
 
     def _read(self, windows: Windows, users: np.ndarray, days: np.ndarray) -> np.ndarray:
         """→ the network's input [n × days × channels]."""
-        values = self._values(windows, users, days)
-        weekday = np.eye(_WEEK, dtype=np.float32)[(windows.lives.first_weekday + days) % _WEEK]
+        return self._scaled(self._values(windows, users, days), windows.lives.first_weekday + days)
+
+    def _scaled(self, values: np.ndarray, weekday: np.ndarray) -> np.ndarray:
+        """Values, and days since a Monday → as the graph takes them."""
+        weekday = np.eye(_WEEK, dtype=np.float32)[weekday % _WEEK]
         parts = [self._scaling(values), weekday]
         if self._quantiles:
             tenure = values.shape[2] - CLOCKS + _TENURE
@@ -114,6 +117,8 @@ class CausalNetwork(Network):
         return np.concatenate(parts, axis=2)
 
     def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
+        if isinstance(windows, SharedDays):
+            return self._answer_shared(weights, windows, rows)
         user, anchor = (windows.index[c].to_numpy()[rows].astype(np.int64) for c in ("user", "anchor"))
         first = windows.lives.first
         since = anchor - first[user]
@@ -132,6 +137,37 @@ class CausalNetwork(Network):
 
         in_blocks(of, len(pieces), _SCORED_AT_ONCE)
         return found
+
+    def _answer_shared(self, weights: Weights, windows: SharedDays, rows: np.ndarray) -> np.ndarray:
+        """As `_answer`; what came before the observation is read once, and each beginning of the observed days."""
+        user, anchor = (windows.index[c].to_numpy()[rows].astype(np.int64) for c in ("user", "anchor"))
+        first, (_, days) = windows.lives.first[user], windows.distinct_days(rows)
+        start = first + _piece_of(anchor - first) * _STEP
+        end = anchor - days.shape[1]
+        # of the same past may also be who never acts at all: read from the first day on, where others begin later
+        alike = windows.pasts(rows) * (int(end.max()) + 3) + np.clip(start, 0, end + 1)
+        _, one, past = np.unique(alike, return_index=True, return_inverse=True)
+        # before: one life for all with the same past
+        length = max(0, int((end - start)[one].max(initial=-1)) + 1)
+        known = _Clocks.before(windows, user[one], end[one])
+        state, inputs = np.zeros((len(one), len(weights["gru/gru_cell/recurrent_kernel"])), np.float32), np.zeros(0)
+        if length:
+            before = end[one][:, None] + np.arange(1 - length, 1)
+            read = self._read(windows, user[one], np.maximum(before, 0))
+            for k in range(length):
+                state = np.where((before[:, k] >= start[one])[:, None], _step(weights, state, read[:, k]), state)
+        clock, state_of = known.at(past), past
+        for k, which in enumerate(days.T):
+            day = end + 1 + k
+            begun = day >= start
+            clock.add(windows, user, day, first)
+            keys = (state_of * (int(which.max()) + 1) + which) * 2 + begun
+            _, of, state_of = np.unique(keys, return_index=True, return_inverse=True)
+            before = state[keys[of] // 2 // (int(which.max()) + 1)]
+            values = np.concatenate([windows.days(user[of], day[of, None]), clock.told(of, day)[:, None]], axis=2)
+            inputs = self._scaled(values, windows.lives.first_weekday + day[of, None])[:, 0]
+            state = np.where(begun[of, None], _step(weights, before, inputs), before)
+        return head(weights, np.concatenate([state, inputs], axis=1), None)[state_of, 0].astype(np.float64)
 
     def _inputs_to_dict(self) -> dict[str, Any]:
         return {"scaling": self._scaling.to_dict(), "quantiles": self._quantiles.to_dict() if self._quantiles else None}
@@ -174,6 +210,54 @@ def clocks(active: np.ndarray, stickers: np.ndarray) -> np.ndarray:
         for happened, so_far in ((active, acts), (had, gifts))
     ]
     return np.stack([*since, tenure, acts, gifts, acts / (tenure + 1), active], axis=2).astype(np.float32)
+
+
+class _Clocks:
+    """The clocks of lives, carried on from day to day: what `clocks` says of a day, of the days up to it."""
+
+    def __init__(self, acts: np.ndarray, gifts: np.ndarray, last_act: np.ndarray, last_gift: np.ndarray) -> None:
+        self.acts, self.gifts, self.last_act, self.last_gift = acts, gifts, last_act, last_gift
+        self.active = np.zeros(len(acts), dtype=bool)
+        self.tenure = np.zeros(len(acts))
+
+    @classmethod
+    def before(cls, windows: Windows, users: np.ndarray, day: np.ndarray) -> _Clocks:
+        """What there was up to this day of each user; nothing where it is before the log."""
+        on = np.arange(windows.lives.active.shape[1])
+        there = [
+            happened & (on <= day[:, None])
+            for happened in (windows.lives.active[users], windows.lives.stickers[users] > 0)
+        ]
+        return cls(*(t.sum(axis=1) for t in there), *(np.where(t, on, -1).max(axis=1) for t in there))
+
+    def at(self, places: np.ndarray) -> _Clocks:
+        return _Clocks(*(x[places] for x in (self.acts, self.gifts, self.last_act, self.last_gift)))
+
+    def add(self, windows: Windows, users: np.ndarray, day: np.ndarray, first: np.ndarray) -> None:
+        """Go on by a day."""
+        self.active, gift = windows.lives.active[users, day], windows.lives.stickers[users, day] > 0
+        self.acts, self.gifts = self.acts + self.active, self.gifts + gift
+        self.last_act = np.where(self.active, day, self.last_act)
+        self.last_gift = np.where(gift, day, self.last_gift)
+        self.tenure = np.maximum(0, day - first)
+
+    def told(self, places: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """→ [places × CLOCKS] float32, on this day."""
+        acts, gifts, tenure, day = (x[places] for x in (self.acts, self.gifts, self.tenure, day))
+        since = [
+            np.where(so_far > 0, day - last[places], tenure + 1)
+            for so_far, last in ((acts, self.last_act), (gifts, self.last_gift))
+        ]
+        return np.stack([*since, tenure, acts, gifts, acts / (tenure + 1), self.active[places]], axis=1).astype(
+            np.float32
+        )
+
+
+def _step(weights: Weights, state: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """State [n × units] and a day's inputs [n × channels] → the state after it."""
+    kernel, recurrent, (bias, after) = (weights[f"gru/gru_cell/{k}"] for k in ("kernel", "recurrent_kernel", "bias"))
+    now = inputs @ kernel + bias
+    return gru_step(now, state, recurrent, after, np.empty_like(now), np.empty_like(state))
 
 
 def _piece_of(since_first: np.ndarray) -> np.ndarray:

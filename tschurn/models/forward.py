@@ -36,6 +36,11 @@ def forward(
         state = _gru(weights, by_day)[-1]
     else:
         state = _bilstm(weights, _gru(weights, by_day) if architecture == "gru_bilstm" else by_day)
+    return head(weights, state, past)
+
+
+def head(weights: Weights, state: np.ndarray, past: np.ndarray | None) -> np.ndarray:
+    """What the days left [n × units], and history → log-odds [n × targets]."""
     if past is not None:
         state = np.concatenate([state, _dense(weights, "history", past)], axis=1)
     return _linear(weights, "log_odds", _dense(weights, "dense", state))
@@ -78,18 +83,30 @@ def _gru(weights: Weights, x: np.ndarray) -> np.ndarray:
     state = np.zeros((x.shape[1], units), dtype=np.float32)
     kept = np.empty_like(told[0])
     for day, now in enumerate(told):
-        np.matmul(state, recurrent, out=kept)
-        kept += after
-        gates, new = now[:, : 2 * units], now[:, 2 * units :]
-        gates += kept[:, : 2 * units]
-        _sigmoid(gates)
-        kept[:, 2 * units :] *= gates[:, units:]
-        new += kept[:, 2 * units :]
-        np.tanh(new, out=new)
-        state = np.subtract(state, new, out=states[day])
-        state *= gates[:, :units]
-        state += new
+        state = gru_step(now, state, recurrent, after, kept, states[day])
     return states
+
+
+def gru_step(
+    now: np.ndarray, state: np.ndarray, recurrent: np.ndarray, after: np.ndarray, kept: np.ndarray, out: np.ndarray
+) -> np.ndarray:
+    """A day's input times the kernel [n × 3 · units] and the state before it → the state after it, in `out`.
+
+    `now` and `kept` (alike) are overwritten.
+    """
+    units = len(recurrent)
+    np.matmul(state, recurrent, out=kept)
+    kept += after
+    gates, new = now[:, : 2 * units], now[:, 2 * units :]
+    gates += kept[:, : 2 * units]
+    _sigmoid(gates)
+    kept[:, 2 * units :] *= gates[:, units:]
+    new += kept[:, 2 * units :]
+    np.tanh(new, out=new)
+    state = np.subtract(state, new, out=out)
+    state *= gates[:, :units]
+    state += new
+    return state
 
 
 def _bilstm(weights: Weights, x: np.ndarray) -> np.ndarray:
@@ -107,17 +124,26 @@ def _lstm(weights: Weights, direction: str, x: np.ndarray) -> np.ndarray:
     state, memory = (np.zeros((x.shape[1], units), dtype=np.float32) for _ in range(2))
     kept = np.empty_like(told[0])
     for now in told:
-        now += np.matmul(state, recurrent, out=kept)
-        let_in, keep, new, let_out = (now[:, k * units : (k + 1) * units] for k in range(4))
-        _sigmoid(now[:, : 2 * units])
-        _sigmoid(let_out)
-        np.tanh(new, out=new)
-        memory *= keep
-        new *= let_in
-        memory += new
-        np.tanh(memory, out=state)
-        state *= let_out
+        lstm_step(now, state, memory, recurrent, kept)
     return state
+
+
+def lstm_step(now: np.ndarray, state: np.ndarray, memory: np.ndarray, recurrent: np.ndarray, kept: np.ndarray) -> None:
+    """A day's input times the kernel [n × 4 · units], state and memory before it → those after it, in place.
+
+    `now` and `kept` (alike) are overwritten.
+    """
+    units = len(recurrent)
+    now += np.matmul(state, recurrent, out=kept)
+    let_in, keep, new, let_out = (now[:, k * units : (k + 1) * units] for k in range(4))
+    _sigmoid(now[:, : 2 * units])
+    _sigmoid(let_out)
+    np.tanh(new, out=new)
+    memory *= keep
+    new *= let_in
+    memory += new
+    np.tanh(memory, out=state)
+    state *= let_out
 
 
 def _sigmoid(x: np.ndarray) -> None:

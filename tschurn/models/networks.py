@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from tschurn.contracts import LABELS, Windows
+from tschurn.contracts import LABELS, SharedDays, Windows
 from tschurn.models.evaluation import calibrated_log_loss
 from tschurn.models.forward import Weights, forward, in_blocks, use_threads
+from tschurn.models.forward_shared import forward_shared
 from tschurn.models.graphs import ARCHITECTURES, WINDOW_ARCHITECTURES, Averaged, Hyperparameters, Shape, graph
 from tschurn.models.model import Model
 from tschurn.models.scaling import Piecewise, Scaling, fit_history_quantiles, window_scalings
 
 PATIENCE = 2  # epochs without a better validation log loss before training stops
 _SCORED_AT_ONCE = 512  # windows whose values stay in a core's cache
+_SHARED_AT_ONCE = 4096  # of windows that share days
 Batch = tuple[Any, np.ndarray]  # inputs as the graph takes them, labels [n × ... × targets], less than 0 where unknown
 
 
@@ -173,19 +175,33 @@ class WindowNetwork(Network):
         return self._daily.columns + 1
 
     def _inputs(self, windows: Windows, rows: np.ndarray) -> Any:
-        days, past = masked(windows, rows, self._daily), windows.history(rows)
+        days, past = masked(windows, rows, self._daily), self._past(windows.history(rows))
+        return days if past is None else [days, past]
+
+    def _past(self, past: np.ndarray) -> np.ndarray | None:
+        """History as the graph takes it; None where there is none."""
         if not past.shape[1]:
-            return days
+            return None
         if self._quantiles is None:
-            return [days, self._history(past)]
-        known = np.empty((len(rows), past.shape[1] + self._quantiles.columns), dtype=np.float32)
+            return self._history(past)
+        known = np.empty((len(past), past.shape[1] + self._quantiles.columns), dtype=np.float32)
         known[:, : past.shape[1]] = self._history(past)
         self._quantiles.into(known[:, past.shape[1] :], past)
-        return [days, known]
+        return known
 
     def _answer(self, weights: Weights, windows: Windows, rows: np.ndarray) -> np.ndarray:
+        architecture = self.hyperparameters.architecture
+
         def of(block: slice) -> np.ndarray:
-            return forward(self.hyperparameters.architecture, weights, self._inputs(windows, rows[block]))[:, 0]
+            return forward(architecture, weights, self._inputs(windows, rows[block]))[:, 0]
+
+        def of_shared(block: slice) -> np.ndarray:
+            days, which = shared_days(windows, rows[block], self._daily)
+            past = self._past(windows.history(rows[block]))
+            return forward_shared(architecture, weights, days, which, past)[:, 0]
+
+        if isinstance(windows, SharedDays):
+            return np.concatenate([np.zeros(0), *in_blocks(of_shared, len(rows), _SHARED_AT_ONCE)])
 
         return np.concatenate([np.zeros(0), *in_blocks(of, len(rows), _SCORED_AT_ONCE)])
 
@@ -209,6 +225,18 @@ def masked(windows: Windows, rows: np.ndarray, scaling: Scaling) -> np.ndarray:
     day = anchor[:, None] + np.arange(1 - days.shape[1], 1)
     begun = day >= windows.lives.first[user][:, None]
     return np.concatenate([days, begun[:, :, None]], axis=2, dtype=np.float32)
+
+
+def shared_days(windows: SharedDays, rows: np.ndarray, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """As `masked`, of windows that share days → the distinct days [u × (daily features + 1)], and which of them each
+    window has [n × days]: each one up to twice, as before and after the first act."""
+    values, which = windows.distinct_days(rows)
+    user, anchor = (windows.index[c].to_numpy()[rows] for c in ("user", "anchor"))
+    day = anchor[:, None] + np.arange(1 - which.shape[1], 1)
+    begun = day >= windows.lives.first[user][:, None]
+    both, which = np.unique(which * 2 + begun, return_inverse=True)
+    scaled = scaling(values)[both // 2]
+    return np.column_stack([scaled, (both % 2).astype(np.float32)]), which.reshape(day.shape)
 
 
 def architectures(windows: Windows) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def train(
     seed, search = experiment.experiment.seed, experiment.search
     blocks = Blocks.of(windows, target)
     baselines = make_baselines(windows, seed, threads, experiment.models.automl)
-    targets = {a: _learned_by(a, target, windows, experiment) for a in architectures(windows)}
+    targets = {a: learned_by(a, target, windows, experiment) for a in architectures(windows)}
     names = [*targets, *(model.name for model in baselines)]
     _refuse_unknown(experiment.models.use, [*names, "average"] if "lightgbm_history" in names else names)
     boosting = sum(isinstance(m, Boosting) and m.name != automl.NAME for m in baselines)
@@ -140,6 +140,7 @@ def train(
     save_model(candidates[used], folder / "evaluated", windows)
     users = windows.index["user"].to_numpy()[blocks.calibration]
     calibrations = {n: fit_calibration(v, blocks.y[blocks.calibration], users, seed) for n, v in held.items()}
+    (folder / "evaluated" / "calibration.json").write_text(json.dumps(calibrations[used].to_dict()))
     return Trained(
         candidates,
         validation_ap,
@@ -181,7 +182,7 @@ def _tuned(
     return [make_network(a, h, seed, search.epochs, targets[a]) for a, h in settings.items()], rows, trials
 
 
-def _learned_by(architecture: str, target: str, windows: Windows, experiment: Experiment) -> tuple[str, ...]:
+def learned_by(architecture: str, target: str, windows: Windows, experiment: Experiment) -> tuple[str, ...]:
     """The target first, and those that the network's trunk learns along with it."""
     shared = architecture == "causal_gru" or experiment.models.trunk == "shared"
     others = [t for t, label in LABELS.items() if t != target and windows.index[label].notna().any()]

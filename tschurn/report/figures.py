@@ -17,6 +17,7 @@ from plotly.subplots import make_subplots
 
 from tschurn.contracts import SEGMENTS
 from tschurn.report.anomaly import check_figure
+from tschurn.report.attribution import draw_attribution
 from tschurn.report.calibration import joint_figure, reliability_figure
 from tschurn.report.horizons import draw_horizons
 from tschurn.report.quality import days_figure
@@ -26,7 +27,6 @@ from tschurn.report.summary import TARGETS
 from tschurn.report.theme import (
     BLUE,
     BLUES,
-    EFFECT_COLOURS,
     GREEN,
     GREY,
     INK,
@@ -45,11 +45,12 @@ from tschurn.report.theme import (
     ticks,
 )
 from tschurn.report.values import Tables, table_of
+from tschurn.report.why_figures import draw_why
 
 if TYPE_CHECKING:
     from tschurn.report.words import Texts
 
-NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, BEES_SHOWN, DOTS_SHOWN = 12, 60, 15, 220, 2500
+NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, DOTS_SHOWN = 12, 60, 15, 2500
 
 
 def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, go.Figure]:
@@ -74,11 +75,8 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
             found[f"reliability-{target}"] = reliability_figure(about["reliability"], texts)
         if target in summary["by_anchor"]:
             found[f"anchors-{target}"] = by_anchor(summary["by_anchor"][target]["rows"], texts)
-        for place, one in enumerate(summary["explanations"].get(target, [])):
-            suffix = target if place == 0 else f"{target}-{place + 1}"
-            found[f"importance-{suffix}"] = importance(one["shown"], texts)
-            sample = table_of(tables, "shap_sample", target)
-            found[f"bees-{suffix}"] = beeswarm(sample[sample["model"] == one["model"]], one["shown"], texts)
+    found |= draw_why(tables, summary, texts)
+    found |= draw_attribution(tables, summary["attribution"], texts)
     scored = table_of(tables, "priority")
     threshold = (summary["group"]["threshold"] or {}).get("threshold")
     found["priorities"] = priorities(scored, threshold, texts)
@@ -254,86 +252,6 @@ def by_anchor(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | No
     )
     figure.update_yaxes(title_text=texts.plain("figures.difference_ap"), tickformat="+.3f")
     return finish(figure, 300)
-
-
-# --- why ------------------------------------------------------------------------------------------
-def importance(columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
-    """Mean |SHAP| of the most important columns, coloured by the direction of their effect."""
-    if not columns:
-        return None
-    figure = go.Figure()
-    for effect, colour in EFFECT_COLOURS.items():
-        rows = [(y, c) for y, c in enumerate(columns) if c["effect"] == effect]
-        figure.add_bar(
-            x=[c["importance"] for _, c in rows],
-            y=[y for y, _ in rows],
-            orientation="h",
-            width=0.62,
-            marker_color=colour,
-            name=texts.plain(f"effects.{effect}"),
-            text=[safe(c["label"], 6) for _, c in rows],
-            textposition="none",
-            hovertemplate="%{text}<br>%{x:.3f}<extra></extra>",
-        )
-    figure.update_yaxes(ticks([safe(c["label"]) for c in columns]), range=[len(columns) - 0.5, -0.5], showgrid=False)
-    figure.update_xaxes(title_text=texts.plain("figures.mean_shap"))
-    figure.update_layout(barmode="overlay")
-    return finish(figure, 150 + 34 * len(columns), legend=True)
-
-
-def beeswarm(sample: pd.DataFrame, columns: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
-    """One dot per window and column: sideways its SHAP value, in colour the rank of the column's value."""
-    order = {c["column"]: place for place, c in enumerate(columns)}
-    sample = sample[sample["column"].isin(order)]
-    if sample.empty:
-        return None
-    groups = sample.groupby("column", sort=False)
-    step = np.ceil(groups["shap"].transform("size") / BEES_SHOWN)
-    sample = sample[groups.cumcount() % step == 0]
-    groups = sample.groupby("column", sort=False)
-    ranks = groups["value"].rank(method="average").sub(1).div((groups["value"].transform("count") - 1).clip(lower=1))
-    reach = float(sample["shap"].max() - sample["shap"].min()) or 1.0
-    inside = sample.assign(bin=np.floor(sample["shap"] / reach * 90)).groupby(["column", "bin"], sort=False).cumcount()
-    side = np.where(inside % 2 == 0, 1.0, -1.0) * np.ceil(inside / 2)  # 0, -1, 1, -2, 2 …: alternately below and above
-    y = sample["column"].map(order).to_numpy(float) + np.clip(side * 0.045, -0.42, 0.42)
-    figure = go.Figure(
-        go.Scatter(
-            x=short(sample["shap"]),
-            y=short(y),
-            mode="markers",
-            marker={
-                "size": 4.5,
-                "opacity": 0.8,
-                "color": short(ranks.fillna(0.5), 2),
-                "colorscale": [[0, BLUE], [0.5, LIGHT], [1, RED]],
-                "cmin": 0,
-                "cmax": 1,
-                "colorbar": {
-                    "orientation": "h",
-                    "thickness": 8,
-                    "len": 150,
-                    "lenmode": "pixels",
-                    "outlinewidth": 0,
-                    "xref": "container",
-                    "x": 0.02,
-                    "xanchor": "left",
-                    "yref": "container",
-                    "y": 1,
-                    "yanchor": "top",
-                    "tickvals": [0.1, 0.9],
-                    "ticktext": [texts.plain("figures.low"), texts.plain("figures.high")],
-                },
-            },
-            customdata=short(sample["value"]),
-            hovertemplate="SHAP %{x:.3f} · %{customdata}<extra></extra>",
-        )
-    )
-    figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    shown = len(columns)
-    figure.update_yaxes(ticks([safe(c["label"]) for c in columns]), range=[shown - 0.5, -0.5], showgrid=False)
-    figure.update_xaxes(title_text=texts.plain("figures.shap"), nticks=6, tickangle=0)
-    figure.update_layout(margin_t=52)
-    return finish(figure, 150 + 34 * shown)
 
 
 # --- the priority group ---------------------------------------------------------------------------

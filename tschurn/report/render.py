@@ -14,13 +14,13 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tschurn.contracts import MOST_REASONS
+from tschurn.contracts import MOST_REASONS, RELIABLE_R2
 from tschurn.report.calibration import BRIER
 from tschurn.report.figures import DOTS_SHOWN
 from tschurn.report.quality import cards
 from tschurn.report.simulated import TOP_USERS, TRUTH
 from tschurn.report.simulated_figures import WEEKDAYS
-from tschurn.report.summary import RELIABLE_R2, SIGNIFICANT_Q, TARGETS
+from tschurn.report.summary import SIGNIFICANT_Q, TARGETS
 from tschurn.report.verdict import METRIC_NAMES
 from tschurn.report.words import Texts, brief, score, share, signed, signed_share, small, times, whole
 

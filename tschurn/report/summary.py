@@ -11,27 +11,34 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import SEGMENTS, SPLITS
+from tschurn.report.ablation import ablation_summary
 from tschurn.report.anomaly import anomaly_summary
+from tschurn.report.attribution import attribution_summary
 from tschurn.report.calibration import calibration_summary, joint_summary
 from tschurn.report.horizons import horizons_summary
 from tschurn.report.origins import origins_summary
 from tschurn.report.quality import quality_summary
+from tschurn.report.reasons import reasons_summary
 from tschurn.report.search import experiments_summary, search_summary
 from tschurn.report.simulated import simulated_summary
+from tschurn.report.stability import stability_summary
 from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
 from tschurn.report.verdict import by_anchor, target_summary
+from tschurn.report.why import (
+    collinearity_summary,
+    explanations_summary,
+    selection_summary,
+    shared_summary,
+    surrogate_summary,
+)
 from tschurn.report.words import Texts
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
 TARGETS = ("churn", "sticker")
-# From this R² of a surrogate to the model's log-odds on, its explanation counts as the model's.
-RELIABLE_R2 = 0.8
-# |Spearman| between value and SHAP value under which a column has no one direction.
-MIXED_DIRECTION = 0.1
 SIGNIFICANT_Q = 0.05
-EVENTS_SHOWN, VARIANTS_SHOWN, USERS_SHOWN, COLUMNS_SHOWN = 40, 10, 20, 15
+EVENTS_SHOWN, VARIANTS_SHOWN, USERS_SHOWN = 40, 10, 20
 
 
 def summarise(
@@ -41,7 +48,7 @@ def summarise(
     labels = _labels(tables, experiment.experiment.language)
     log = first(table_of(tables, "log_summary"))
     targets = {t: target_summary(tables, t) or {} for t in TARGETS}
-    surrogates = {t: _surrogate(tables, t) or {} for t in TARGETS}
+    surrogates = {t: surrogate_summary(tables, t) or {} for t in TARGETS}
     result = {
         "experiment": experiment.experiment.name,
         "language": experiment.experiment.language,
@@ -67,9 +74,12 @@ def summarise(
         "search": {t: found for t in TARGETS if (found := search_summary(tables, t, experiment.search.trials))},
         "by_anchor": {t: found for t in TARGETS if (found := by_anchor(tables, t))},
         "origins": origins_summary(tables, experiment),
-        "collinearity": _collinearity(tables, labels),
-        "selection": _selection(tables),
-        "explanations": {t: found for t in TARGETS if (found := _explanations(tables, t, labels))},
+        "collinearity": collinearity_summary(tables, labels),
+        "selection": selection_summary(tables, TARGETS),
+        "explanations": {t: found for t in TARGETS if (found := explanations_summary(tables, t, labels))},
+        "shared": shared_summary(tables, labels, TARGETS),
+        "ablation": ablation_summary(tables),
+        "stability": stability_summary(tables),
         "group": _group(tables),
         "joint": joint_summary(tables, experiment),
         "comparison": _comparison(tables, labels),
@@ -77,7 +87,10 @@ def summarise(
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
     }
-    result["anomaly"] = anomaly_summary(tables, [row["user_id"] for row in result["list"]])
+    listed = [row["user_id"] for row in result["list"]]
+    result["reasons"] = reasons_summary(tables, listed, experiment.experiment.language)
+    result["attribution"] = attribution_summary(tables, listed, experiment.experiment.language)
+    result["anomaly"] = anomaly_summary(tables, listed)
     result["simulated"] = simulated_summary(tables, experiment, result)
     return plain(result)
 
@@ -140,65 +153,6 @@ def _splits(tables: Tables) -> list[dict[str, Any]]:
         row |= {rate: pd.to_numeric(part[rate]).astype("float64").mean() for rate in ("churned", "sticker")}
         rows.append(row)
     return rows
-
-
-# --- why ------------------------------------------------------------------------------------------
-def _collinearity(tables: Tables, labels: Mapping[str, str]) -> dict[str, Any]:
-    table = table_of(tables, "collinearity")
-    removed = table[~table["kept"].astype(bool)].sort_values(["step", "column"], na_position="first", kind="stable")
-    reasons = removed["reason"].value_counts()
-    rows = records(removed)
-    for row in rows:
-        row["label"] = labels.get(row["column"], row["column"])
-        row["stands_for_label"] = labels.get(row["stands_for"], row["stands_for"])
-    return {
-        "columns": len(table),
-        "kept": len(table) - len(removed),
-        "removed": {r: int(reasons.get(r, 0)) for r in ("constant", "perfect", "vif")},
-        "rows": rows,
-    }
-
-
-def _selection(tables: Tables) -> dict[str, Any]:
-    result = {}
-    for target in TARGETS:
-        table = table_of(tables, "selection", target)
-        if len(table):
-            counts = table["decision"].value_counts()
-            decisions = {d: int(counts.get(d, 0)) for d in ("accepted", "tentative", "rejected")}
-            result[target] = {"columns": len(table), "trials": table["trials"].max(), **decisions}
-    return result
-
-
-def _surrogate(tables: Tables, target: str) -> dict[str, Any] | None:
-    """The surrogate to report: the one that reasons are taken from, else that of another model."""
-    rows = table_of(tables, "surrogates", target)
-    rows = rows[rows["how"] == "surrogate"].sort_values(["explained", "model"], ascending=[False, True], kind="stable")
-    return _judged(first(rows)) if len(rows) else None
-
-
-def _judged(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of SURROGATES, with whether its fidelity carries an explanation; null where there is none to judge."""
-    r2 = number(row["r2"], None)
-    return {k: v for k, v in row.items() if k != "target"} | {"reliable": None if r2 is None else r2 >= RELIABLE_R2}
-
-
-def _explanations(tables: Tables, target: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The explained models of a target, the one that reasons are taken from first, with their columns."""
-    importance = table_of(tables, "importance", target)
-    standing = table_of(tables, "surrogates", target).sort_values(
-        ["explained", "model"], ascending=[False, True], kind="stable"
-    )
-    result = []
-    for row in records(standing):
-        columns = importance[importance["model"] == row["model"]].sort_values(["rank", "column"], kind="stable")
-        shown = records(columns.head(COLUMNS_SHOWN)[["column", "importance", "direction", "rank"]])
-        for one in shown:
-            one["label"] = labels.get(one["column"], one["column"])
-            direction = number(one["direction"], 0.0)
-            one["effect"] = "mixed" if abs(direction) < MIXED_DIRECTION else "raises" if direction > 0 else "lowers"
-        result.append(_judged(row) | {"shown": shown})
-    return result
 
 
 # --- the priority group ---------------------------------------------------------------------------

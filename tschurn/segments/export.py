@@ -28,6 +28,7 @@ FACTS = {
     "history:active_days:28": "active_days_of_last_28",
     "history:tenure": "days_since_first_act",
 }
+RELIABLE = "reasons_reliable"
 # OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
 # blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
 _BLANK = r"[\x00-\x20\x7f\u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
@@ -57,28 +58,35 @@ def list_table(
 
     Columns: user_id, rank, segment (in the experiment's language), p_churn and p_sticker with the ends of
     their intervals (p_churn_low, p_churn_high, ...), priority, log_priority, reason_1 to reason_3 (why the user
-    is likely to leave; empty without a reason), then what the profile has of FACTS (nothing with
-    `history = "none"`). The columns are the same in both languages.
+    is likely to leave; empty without a reason), what each does to the log-odds (reason_1_contribution, ...) and
+    whether the explanation agrees with the model for this user (reasons_reliable: true or false), then what the
+    profile has of FACTS (nothing with `history = "none"`). The columns are the same in both languages.
     """
     language = experiment.experiment.language
     table = priority.drop(columns="anchor_day").reset_index(drop=True)
     table["segment"] = table["segment"].map(SEGMENT_NAMES[language]).astype("str")
-    sentences = _sentences(reasons, f"sentence_{language}")
+    why = _why(reasons, f"sentence_{language}")
     facts = profile.set_index("user_id")[[fact for fact in FACTS if fact in profile.columns]].rename(columns=FACTS)
     users = table["user_id"]
-    return pd.concat(
-        [table, *(part.reindex(users).reset_index(drop=True) for part in (sentences, facts))], axis="columns"
-    )
+    return pd.concat([table, *(part.reindex(users).reset_index(drop=True) for part in (why, facts))], axis="columns")
 
 
-def _sentences(reasons: pd.DataFrame | None, sentence: str) -> pd.DataFrame:
-    """REASONS → user_id (index) → reason_1 to reason_3: the sentences of the churn target."""
+def _why(reasons: pd.DataFrame | None, sentence: str) -> pd.DataFrame:
+    """REASONS → user_id (index) → the sentences of the churn target, their contributions, and whether they hold."""
     names = {rank: f"reason_{rank}" for rank in range(1, MOST_REASONS + 1)}
+    pushes = {rank: f"{name}_contribution" for rank, name in names.items()}
     if reasons is None:
-        return pd.DataFrame(columns=list(names.values()), dtype="str")
+        empty = pd.DataFrame(columns=[*names.values(), *pushes.values(), RELIABLE], dtype="str")
+        return empty.astype(dict.fromkeys(pushes.values(), "float64"))
     churn = reasons[reasons["target"] == "churn"]
-    wide = churn.pivot(index="user_id", columns="rank", values=sentence)
-    return wide.reindex(columns=list(names)).rename(columns=names).rename_axis(columns=None).astype("str")
+
+    def by_rank(values: str, called: dict[int, str]) -> pd.DataFrame:
+        wide = churn.pivot(index="user_id", columns="rank", values=values)
+        return wide.reindex(columns=list(called)).rename(columns=called).rename_axis(columns=None)
+
+    told, by = by_rank(sentence, names).astype("str"), by_rank("contribution", pushes).astype("float64").round(3)
+    reliable = churn.groupby("user_id")["reliable"].first().astype(bool).map({True: "true", False: "false"})
+    return pd.concat([told, by, reliable.astype("str").rename(RELIABLE)], axis="columns")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,275 @@
+"""one target's windows and models → all tables of its explanation, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from tschurn.config import Experiment
+from tschurn.contracts import LABELS, Progress, Windows
+from tschurn.explain import boruta_shap, shap_values, stability
+from tschurn.explain import collinearity as vif
+from tschurn.explain import reasons as r
+from tschurn.explain.dependence import dependence
+from tschurn.explain.direct import CHECKED, Agreement, Asked, agreement, direct_tables
+from tschurn.explain.flat import FlatWindows, blocks
+from tschurn.explain.shared_reasons import shared_reasons
+from tschurn.explain.surrogate import Surrogate, choose_columns, fit_surrogate, reliable
+
+if TYPE_CHECKING:
+    from tschurn.explain import DirectExplainer
+
+# Windows that are enough for each step, drawn at random where there are more.
+CORRELATION_ROWS = 20_000
+FIT_ROWS = 100_000
+SHAP_ROWS = 3_000
+STEPS = 8
+
+
+@dataclass
+class Explained:
+    """One model with what explains it; `values` and `contributions` take positions of windows.
+
+    reliable: positions → whether the explanation agrees with the model there. predict: any windows → imitated
+    log-odds; None for a model that explains itself.
+    """
+
+    model: str
+    columns: pd.DataFrame  # as FLAT_COLUMNS
+    values: Callable[[np.ndarray], np.ndarray]
+    contributions: Callable[[np.ndarray], np.ndarray]
+    reliable: Callable[[np.ndarray], np.ndarray]
+    row: dict  # of SURROGATES
+    predict: Callable[[Windows], np.ndarray] | None = None
+    fit: stability.Fit | None = None
+    fit_rows: np.ndarray | None = None
+
+
+class Stage:
+    """The steps of one target's explanation; see `explain`."""
+
+    def __init__(
+        self, windows: Windows, log_odds: pd.DataFrame, scores: pd.DataFrame, target: Literal["churn", "sticker"],
+        label: str, used: str, score_rows: np.ndarray, experiment: Experiment, progress: Progress,
+    ) -> None:  # fmt: skip
+        self.windows, self.log_odds, self.scores = windows, log_odds, scores
+        self.target, self.label, self.used = target, label, used
+        self.score_rows, self.experiment = score_rows, experiment
+        self.progress = progress
+        self.seed, self.threads = experiment.experiment.seed, experiment.run.threads
+        self.flat = FlatWindows(windows, self.seed)
+        self.train = self.flat.split("train")
+        self.test = self.flat.some(self.flat.split("test"), SHAP_ROWS)
+
+    def run(
+        self, best_network: str | None, direct: DirectExplainer | None,
+        asked: tuple[Callable[[Windows], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None,
+        collinearity: pd.DataFrame | None,
+    ) -> dict[str, pd.DataFrame]:  # fmt: skip
+        """→ the tables by name."""
+        self._step(0, "collinear columns")
+        collinearity = self.collinear() if collinearity is None else collinearity
+        selection, kept = self.select(collinearity.loc[collinearity["kept"], "column"].tolist())
+        self._step(2, "surrogates")
+        wanted = [self.used] if best_network in (None, self.used) else [self.used, best_network]
+        explained = [] if direct is None else [self.itself(direct)]
+        explained += [self.surrogate(m, collinearity, kept) for m in wanted if direct is None or m != self.used]
+        self._step(3, "importance")
+        described = self.describe(explained)
+        self._step(4, "stability")
+        stable = pd.concat([self.stable(one) for one in explained], ignore_index=True)
+        self._step(5, "reasons")
+        why, shared, sharing = self.reasons(explained[0])
+        self._step(6, "the model itself")
+        itself = self.asked(asked, explained[0], described["importance"]) if asked else {}
+        self._step(STEPS, "")
+        tables = {
+            "selection": selection,
+            "surrogates": pd.DataFrame([one.row for one in explained]),
+            **described,
+            "stability": stable,
+            "reasons": why,
+            "shared_reasons": shared,
+            "sharing": sharing,
+        }
+        for table in tables.values():
+            table.insert(0, "target", self.target)
+        return {"collinearity": collinearity} | tables | itself
+
+    def collinear(self) -> pd.DataFrame:
+        """Training windows → COLLINEARITY."""
+        some = self.flat.some(self.train, CORRELATION_ROWS)
+        matrix = self.flat.matrix(some, self.flat.columns)
+        return vif.remove_collinear(matrix, self.flat.columns, self.experiment.explain.vif_limit)
+
+    def select(self, columns: list[str]) -> tuple[pd.DataFrame, list[str]]:
+        """Training windows → SELECTION of the columns, and those to go on with."""
+
+        def within(_: str, done: float, total: float, note: str = "") -> None:
+            self._step(1 + done / total, note)
+
+        outcome = self._counted()
+        rows = self.flat.some(self.train[outcome.notna().to_numpy()[self.train]], FIT_ROWS)
+        known = outcome.iloc[rows].to_numpy(dtype=float)
+        choices = {"trials": self.experiment.explain.boruta_trials, "seed": self.seed, "threads": self.threads}
+        given = self.flat.matrix(rows, columns), columns, known, self.flat.users(rows)
+        if self.experiment.explain.selector == "borutashap":
+            from tschurn.explain.borutashap_package import select_with_package
+
+            within("", 0, 1, "BorutaShap")
+            selection = select_with_package(*given, **choices)
+        else:
+            features = self.flat.labels(columns)["feature"].tolist()
+            selection = boruta_shap.select(*given, **choices, features=features, progress=within)
+        return selection, boruta_shap.kept(selection)
+
+    def _counted(self) -> pd.Series:
+        """The label of all windows; null where it does not count, since the user does not stay."""
+        outcome = self.windows.index[self.label]
+        of_staying = self.label in {LABELS[t] for t in self.windows.lives.of_staying}
+        return outcome.where(self.windows.index[LABELS["churn"]] == 0) if of_staying else outcome
+
+    def itself(self, direct: DirectExplainer) -> Explained:
+        """The used model, explained by itself on (a sample of) the test windows."""
+        row = {
+            "model": self.used, "how": "direct", "explained": True, "columns": len(direct.columns), "added": 0,
+            "windows": len(self.test), "users": len(set(self.flat.users(self.test).tolist())),
+            "r2": None, "spearman": None, "top_decile_overlap": None, "direction_agreement": None,
+            "attribution_agreement": None,
+        }  # fmt: skip
+        return Explained(
+            self.used, direct.columns, direct.values, direct.contributions, lambda rows: np.ones(len(rows), bool), row
+        )
+
+    def surrogate(self, model: str, collinearity: pd.DataFrame, kept: list[str]) -> Explained:
+        """A surrogate of a model, on the kept columns and those that it needs besides."""
+        wanted = self.log_odds[model].to_numpy(dtype=float)
+        independent = collinearity.loc[collinearity["kept"], "column"].tolist()
+        earlier = self.flat.split("train", "validation", "calibration")
+        some = self.flat.some(earlier, CORRELATION_ROWS)
+        columns = choose_columns(
+            self.flat.matrix(some, independent), independent, kept, wanted[some], self.flat.users(some),
+            self.windows.index["split"].to_numpy()[some] != "train", seed=self.seed, threads=self.threads,
+        )  # fmt: skip
+        before = self.flat.some(earlier, FIT_ROWS)
+        held = self.flat.some(self.flat.split("test"), FIT_ROWS)
+        rows = np.concatenate([before, held])
+        surrogate = fit_surrogate(
+            self.flat.matrix(rows, columns), columns, wanted[rows], self.flat.users(rows),
+            np.ones(len(rows), dtype=bool), np.arange(len(rows)) >= len(before), seed=self.seed, threads=self.threads,
+        )  # fmt: skip
+        row = {
+            "model": model, "how": "surrogate", "explained": model == self.used, "columns": len(columns),
+            "added": len(columns) - len(kept), "windows": surrogate.windows, "users": surrogate.users,
+            "r2": surrogate.r2, "spearman": surrogate.spearman, "top_decile_overlap": surrogate.top_decile_overlap,
+            "direction_agreement": None, "attribution_agreement": None,
+        }  # fmt: skip
+        return self._explained(model, surrogate, columns, row, wanted, rows)
+
+    def _explained(
+        self, model: str, surrogate: Surrogate, columns: list[str], row: dict, wanted: np.ndarray, rows: np.ndarray
+    ) -> Explained:
+        feature = self.flat.labels(columns)["feature"]
+
+        def values(at: np.ndarray) -> np.ndarray:
+            return self.flat.matrix(at, columns)
+
+        def contributions(at: np.ndarray) -> np.ndarray:
+            return surrogate.contributions(values(at), self.threads)[0]
+
+        def holds(at: np.ndarray) -> np.ndarray:
+            return reliable(surrogate, values(at), wanted[at], self.threads, features=feature)
+
+        def predict(windows: Windows) -> np.ndarray:
+            flat = FlatWindows(windows, self.seed)
+            return surrogate.predict(flat.matrix(np.arange(len(windows.index)), columns))
+
+        def fit(at: np.ndarray, seed: int) -> stability.Contributions:
+            every = np.ones(len(at), dtype=bool)
+            again = fit_surrogate(
+                values(at), columns, wanted[at], self.flat.users(at), every, ~every, seed=seed, threads=self.threads
+            )
+            return lambda where: again.contributions(values(where), self.threads)[0]
+
+        return Explained(model, self.flat.labels(columns), values, contributions, holds, row, predict, fit, rows)
+
+    def describe(self, explained: list[Explained]) -> dict[str, pd.DataFrame]:
+        """Test windows → IMPORTANCE, SHAP_SAMPLE and DEPENDENCE of each explained model."""
+        found: dict[str, list[pd.DataFrame]] = {"importance": [], "shap_sample": [], "dependence": []}
+        users = self.flat.users(self.test)
+        for one in explained:
+            given = one.contributions(self.test), one.values(self.test), one.columns["column"].tolist()
+            found["importance"].append(shap_values.importance(*given, users))
+            found["shap_sample"].append(shap_values.sample(*given, seed=self.seed))
+            found["dependence"].append(dependence(*given, seed=self.seed))
+            for tables in found.values():
+                tables[-1].insert(0, "model", one.model)
+        return {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
+
+    def stable(self, one: Explained) -> pd.DataFrame:
+        """→ STABILITY of a model's explanation."""
+        index = self.windows.index
+        table = stability.stability(
+            one.contributions, one.columns["feature"].tolist(), index["user"].to_numpy(), index["anchor"].to_numpy(),
+            self.flat.split("test"), apart=self.experiment.windows.observe_days, seed=self.seed, fit=one.fit,
+            fit_rows=one.fit_rows,
+        )  # fmt: skip
+        table.insert(0, "model", one.model)
+        return table
+
+    def reasons(self, one: Explained) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Scored windows → REASONS from this model's explanation, SHARED_REASONS, and who shares which (SHARING)."""
+        features = r.described(self.windows, one.columns)
+        some = self.flat.some(self.train, CORRELATION_ROWS)
+        totals = [self._known(one, features, rows) for rows in blocks(some)]
+        known = sum(np.isfinite(t).sum(axis=0) for t in totals)
+        typical = sum(np.nansum(t, axis=0) for t in totals) / np.where(known > 0, known, np.nan)
+        whose = self.windows.index[["user_id", "anchor_day"]]
+        parts = []
+        for rows in blocks(self.score_rows):
+            pushes = r.by_feature(one.contributions(rows), one.columns["feature"])
+            parts.append(
+                r.reasons(
+                    pushes, self._known(one, features, rows), features, whose.iloc[rows], typical,
+                    r.before(self.windows, rows, features), one.reliable(rows), target=self.target,
+                )
+            )  # fmt: skip
+        table = pd.concat(parts, ignore_index=True)
+        shared, sharing = shared_reasons(table, self.scores, features, self.target)
+        return table, shared, sharing
+
+    def _known(self, one: Explained, features: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+        """→ [n × features]: of daily features the sum over the observation, of others the value; NaN for none."""
+        place = features["place"].to_numpy(int)
+        column = one.columns["feature"].reset_index(drop=True).drop_duplicates().index  # the first of each feature
+        values = np.asarray(one.values(rows), dtype=float)[:, column]
+        values[:, place >= 0] = self.windows.batch(rows)[:, :, place[place >= 0]].sum(axis=1, dtype=float)
+        return r.where_known(self.windows, rows, features, values)
+
+    def asked(
+        self, asked: tuple[Callable[[Windows], np.ndarray], Callable[[np.ndarray], np.ndarray]], one: Explained,
+        importance: pd.DataFrame,
+    ) -> dict[str, pd.DataFrame]:  # fmt: skip
+        """What the used model itself says → its tables; into its row of SURROGATES, how far the surrogate agrees."""
+        weight = importance[importance["model"] == one.model].merge(one.columns[["column", "feature"]], on="column")
+        order = weight.groupby("feature")["importance"].sum().sort_values(ascending=False, kind="stable").index
+        daily = [f.removeprefix("history:sum:").rsplit(":", 1)[0] if f.startswith("history:sum:") else f for f in order]
+        own = self.log_odds[self.used].to_numpy(dtype=float)
+        if one.predict is not None:
+            rows = self.flat.some(self.flat.split("test"), CHECKED)
+            spread = float(own[self.test].std()) if len(self.test) else 0.0
+            found = agreement(self.windows, asked[0], one.predict, spread, rows, daily, self.experiment)
+        else:
+            found = Agreement()
+        one.row |= {"direction_agreement": found.direction, "attribution_agreement": found.attribution}
+        return direct_tables(
+            self.windows, Asked(self.used, *asked), own, daily, self.score_rows, self.target, self.experiment,
+            lambda share: self._step(6 + 2 * share, "the model itself"),
+        )  # fmt: skip
+
+    def _step(self, done: float, note: str) -> None:
+        self.progress("explain", done, STEPS, note)
