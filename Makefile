@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint bench bench-windows bench-models bench-truth clean
+.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,13 +28,17 @@ test: $(READY)  ## run all tests
 lint: $(READY)  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-bench: bench-windows bench-models bench-truth  ## run all benchmarks; figures in benchmarks/RESULTS.md
+bench: bench-windows bench-models bench-explain bench-truth  ## run all benchmarks; figures in benchmarks/RESULTS.md
 
 bench-windows: $(READY)  ## from a raw log to windows, against other ways to do it, and 10 and 40 times the rows
 	@$(BIN)/python benchmarks/windows.py
 
 bench-models: $(READY)  ## training, searching and scoring networks, against other ways to do it (PyTorch where it is installed)
 	@$(BIN)/python benchmarks/models.py
+
+bench-explain: $(READY)  ## selecting features, and asking a network itself, against other ways to do it (TimeSHAP where it is installed)
+	@$(BIN)/python benchmarks/explain_selection.py
+	@$(BIN)/python benchmarks/explain_attribution.py
 
 bench-truth: $(READY)  ## mark the explanations by the truth of the simulated platform, at full size
 	@$(BIN)/python benchmarks/truth.py

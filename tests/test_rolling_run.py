@@ -33,7 +33,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_origin_is_measured_on_its_own_period_and_nothing_later(finished: Path) -> None:
     stages = finished / "stages"
-    assert {p.name for p in stages.iterdir() if "." in p.name} == {"models.churn", "origins.churn.1", "explain.churn", "ablation.churn"}
+    assert {p.name for p in stages.iterdir() if "." in p.name} == {
+        "models.churn",
+        "origins.churn.1",
+        "explain.churn",
+        "ablation.churn",
+    }
     first = pd.read_parquet(stages / "origins.churn.1" / "predictions.parquet")
     last = pd.read_parquet(stages / "models.churn" / "predictions.parquet")
     blocks = {name: set(table.loc[table["split"] == "test", "anchor_day"]) for name, table in

@@ -975,8 +975,8 @@ ATTRIBUTION = Table(
 )
 ATTRIBUTION_GAMES = Table(
     "attribution_games",
-    "The games of ATTRIBUTION: the model, its background ('typical': so many real windows of comparison; 'nothing'), how "
-    "many windows were asked about and how many players there are. gap: by how much the values, summed, miss at most "
+    "The games of ATTRIBUTION: the model, its background ('typical': so many real windows of comparison; 'nothing'), "
+    "how many windows were asked about and how many players there are. gap: by how much the values, summed, miss at most "
     "what they explain; unfaithful: by how much the answer for all of a life misses at most the model's own, as it was "
     "given before (log-odds both).",
     ("target", "game"),
@@ -1010,8 +1010,8 @@ PLAYERS = Table(
 )
 LEVERS = Table(
     "levers",
-    "What the used model would say if an event that the platform can move were, on the observed days, as frequent as is "
-    "typical of comparable active users: an association, not an effect. Absent where a user has as many, or more.",
+    "What the used model would say if an event that the platform can move were, on the observed days, as frequent as "
+    "is typical of comparable active users: an association, not an effect. Absent where a user has as many, or more.",
     ("target", "user_id", "event"),
     {
         "target": "string",

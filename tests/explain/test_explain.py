@@ -66,7 +66,8 @@ def given(planted) -> tuple[object, dict]:
     rng = np.random.default_rng(1)
     odds = pd.DataFrame({"gru": windows.log_odds, "lightgbm": windows.log_odds + rng.normal(size=len(windows.index))})
     return windows, {
-        "log_odds": odds, "scores": scores_of(windows, np.flatnonzero(windows.index["split"] == "open")), "target": "churn", "label": "churned", "used": "gru", "best_network": "gru", "direct": None,
+        "log_odds": odds, "scores": scores_of(windows, np.flatnonzero(windows.index["split"] == "open")),
+        "target": "churn", "label": "churned", "used": "gru", "best_network": "gru", "direct": None,
         "score_rows": np.flatnonzero(windows.index["split"] == "open"), "experiment": experiment(),
     }  # fmt: skip
 
@@ -183,7 +184,8 @@ def test_nothing_carries_anything(planted) -> None:
     windows.index["churned"] = pd.array(chance, dtype="Int8")
     windows.index.loc[~closed, "churned"] = pd.NA
     found = explain.explain(
-        windows, pd.DataFrame({"gru": windows.log_odds}), scores_of(windows, np.flatnonzero(~closed)), target="churn", label="churned", used="gru",
+        windows, pd.DataFrame({"gru": windows.log_odds}), scores_of(windows, np.flatnonzero(~closed)),
+        target="churn", label="churned", used="gru",
         best_network="gru", direct=None, score_rows=np.flatnonzero(~closed), experiment=experiment(),
     )  # fmt: skip
     assert (found["selection"]["decision"] != "accepted").all()

@@ -28,6 +28,9 @@ CORRELATION_ROWS = 20_000
 FIT_ROWS = 100_000
 SHAP_ROWS = 3_000
 STEPS = 8
+# Of LightGBM: on small data its threads wait for each other at every leaf, and where cores are shared two of them
+# take many times as long as one. Targets are explained side by side instead.
+THREADS = 1
 
 
 @dataclass
@@ -60,7 +63,7 @@ class Stage:
         self.target, self.label, self.used = target, label, used
         self.score_rows, self.experiment = score_rows, experiment
         self.progress = progress
-        self.seed, self.threads = experiment.experiment.seed, experiment.run.threads
+        self.seed = experiment.experiment.seed
         self.flat = FlatWindows(windows, self.seed)
         self.train = self.flat.split("train")
         self.test = self.flat.some(self.flat.split("test"), SHAP_ROWS)
@@ -115,7 +118,7 @@ class Stage:
         outcome = self._counted()
         rows = self.flat.some(self.train[outcome.notna().to_numpy()[self.train]], FIT_ROWS)
         known = outcome.iloc[rows].to_numpy(dtype=float)
-        choices = {"trials": self.experiment.explain.boruta_trials, "seed": self.seed, "threads": self.threads}
+        choices = {"trials": self.experiment.explain.boruta_trials, "seed": self.seed, "threads": THREADS}
         given = self.flat.matrix(rows, columns), columns, known, self.flat.users(rows)
         if self.experiment.explain.selector == "borutashap":
             from tschurn.explain.borutashap_package import select_with_package
@@ -153,14 +156,14 @@ class Stage:
         some = self.flat.some(earlier, CORRELATION_ROWS)
         columns = choose_columns(
             self.flat.matrix(some, independent), independent, kept, wanted[some], self.flat.users(some),
-            self.windows.index["split"].to_numpy()[some] != "train", seed=self.seed, threads=self.threads,
+            self.windows.index["split"].to_numpy()[some] != "train", seed=self.seed, threads=THREADS,
         )  # fmt: skip
         before = self.flat.some(earlier, FIT_ROWS)
         held = self.flat.some(self.flat.split("test"), FIT_ROWS)
         rows = np.concatenate([before, held])
         surrogate = fit_surrogate(
             self.flat.matrix(rows, columns), columns, wanted[rows], self.flat.users(rows),
-            np.ones(len(rows), dtype=bool), np.arange(len(rows)) >= len(before), seed=self.seed, threads=self.threads,
+            np.ones(len(rows), dtype=bool), np.arange(len(rows)) >= len(before), seed=self.seed, threads=THREADS,
         )  # fmt: skip
         row = {
             "model": model, "how": "surrogate", "explained": model == self.used, "columns": len(columns),
@@ -179,10 +182,10 @@ class Stage:
             return self.flat.matrix(at, columns)
 
         def contributions(at: np.ndarray) -> np.ndarray:
-            return surrogate.contributions(values(at), self.threads)[0]
+            return surrogate.contributions(values(at), THREADS)[0]
 
         def holds(at: np.ndarray) -> np.ndarray:
-            return reliable(surrogate, values(at), wanted[at], self.threads, features=feature)
+            return reliable(surrogate, values(at), wanted[at], THREADS, features=feature)
 
         def predict(windows: Windows) -> np.ndarray:
             flat = FlatWindows(windows, self.seed)
@@ -191,9 +194,9 @@ class Stage:
         def fit(at: np.ndarray, seed: int) -> stability.Contributions:
             every = np.ones(len(at), dtype=bool)
             again = fit_surrogate(
-                values(at), columns, wanted[at], self.flat.users(at), every, ~every, seed=seed, threads=self.threads
+                values(at), columns, wanted[at], self.flat.users(at), every, ~every, seed=seed, threads=THREADS
             )
-            return lambda where: again.contributions(values(where), self.threads)[0]
+            return lambda where: again.contributions(values(where), THREADS)[0]
 
         return Explained(model, self.flat.labels(columns), values, contributions, holds, row, predict, fit, rows)
 

@@ -58,8 +58,7 @@ def _by_day(attribution: pd.DataFrame, players: pd.DataFrame, listed: Sequence[A
         return None
     wide = days.pivot(index="user_id", columns="player", values="probability")[order]
     users = [user for user in listed if user in wide.index][:USERS_SHOWN]
-    labels = players[players["game"] == "days"].set_index("player")["label"]
-    return {"users": [str(u) for u in users], "labels": [labels[p] for p in order],
+    return {"users": [str(u) for u in users], "days": order,
             "values": [[float(v) for v in row] for row in wide.loc[users].to_numpy()]}  # fmt: skip
 
 
@@ -126,7 +125,9 @@ def _users_figure(users: Mapping[str, Any], texts: Texts) -> go.Figure:
             hovertemplate="%{y}, %{x}: %{z:+.1%}<extra></extra>", showscale=False,
         )
     )  # fmt: skip
-    figure.update_xaxes(ticks([safe(label) for label in users["labels"]]), side="top", showgrid=False)
+    figure.update_xaxes(
+        ticks(_short(users["days"], texts)), title_text=texts.plain("attribution.ago"), side="top", showgrid=False
+    )
     figure.update_yaxes(ticks([safe(user, 1) for user in users["users"]]), autorange="reversed", showgrid=False)
     return finish(figure, 110 + 24 * len(values))
 
@@ -150,6 +151,15 @@ def _cells_figure(attribution: pd.DataFrame, about: Mapping[str, Any], texts: Te
             hovertemplate="%{y}, %{x}: %{z:.3f}<extra></extra>", showscale=False,
         )
     )  # fmt: skip
-    figure.update_xaxes(ticks([safe(labels.get(d, d)) for d in days]), side="top", showgrid=False)
+    figure.update_xaxes(
+        ticks(_short(days, texts)), title_text=texts.plain("attribution.ago"), side="top", showgrid=False
+    )
     figure.update_yaxes(ticks([safe(labels.get(g, g)) for g in grid.index]), autorange="reversed", showgrid=False)
     return finish(figure, 110 + 26 * len(grid))
+
+
+def _short(days: Sequence[str], texts: Texts) -> list[str]:
+    """Players of the game of days → what stands over a narrow column: "before", "−6", "0"."""
+    return [
+        texts.plain("attribution.before") if day == "before" else day.replace("-", "\N{MINUS SIGN}") for day in days
+    ]
