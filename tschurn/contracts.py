@@ -977,8 +977,8 @@ ATTRIBUTION_GAMES = Table(
     "attribution_games",
     "The games of ATTRIBUTION: the model, its background ('typical': so many real windows of comparison; 'nothing'), "
     "how many windows were asked about and how many players there are. gap: by how much the values, summed, miss at "
-    "most what they explain; unfaithful: by how much the answer for all of a life misses at most the model's own, as it was "
-    "given before (log-odds both).",
+    "most what they explain; unfaithful: by how much the answer for all of a life misses at most the model's own, as "
+    "it was given before (log-odds both).",
     ("target", "game"),
     {
         "target": "string",

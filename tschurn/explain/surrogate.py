@@ -24,8 +24,10 @@ FOLDS = 5
 TREES = 100
 # How many columns beyond the selected ones a surrogate is tried with; on real logs, more added nothing.
 ADDED = (4, 8, 16, 32, 64)
-# Share of what is left unexplained that more columns must explain to be worth having, once the bar is reached.
+# Share of what is left unexplained that more columns must explain to be worth having, once enough is explained.
 WORTH = 0.2
+# R² that is wanted on the earlier windows by which columns are chosen: later ones are repeated a little less well.
+AIM = RELIABLE_R2 + 0.05
 PARAMETERS = {
     "objective": "regression",
     "learning_rate": 0.2,
@@ -163,7 +165,7 @@ def choose_columns(
     Columns are selected for what they say of the outcome, but a model may use others too. Trees that lack those
     cannot repeat it, or they repeat it by what correlates with them and give reasons that are not the model's. So
     the columns that trees on all of them gain most from are added, twice as many each time, as long as the
-    surrogate is under the bar or they explain a fifth of what is left unexplained; the best is taken. R² is
+    surrogate is under AIM or they explain a fifth of what is left unexplained; the best is taken. R² is
     cross-fitted by user on held_rows [n], a mask of windows *before* test: those of validation. Nothing is chosen
     on test.
     """
@@ -187,9 +189,9 @@ def choose_columns(
         wider = selected + others[:more]
         found = r2(wider)
         worth = 1 - found <= (1 - WORTH) * (1 - best)
-        if worth or (best < RELIABLE_R2 and found > best):
+        if worth or (best < AIM and found > best):
             chosen, best = wider, found
-        elif best >= RELIABLE_R2:
+        elif best >= AIM:
             break
     return chosen
 
