@@ -886,7 +886,8 @@ SURROGATES = Table(
     "explains itself; fidelity null). explained: whether reasons are taken from it. columns: it looks at, added: of "
     "them, beyond the selected ones. windows, users: the test windows that the fidelity (direct: the importance) was "
     "measured on. direction_agreement: share of moves of a feature in the model in which the surrogate moves the same "
-    "way; attribution_agreement: rank correlation of its attributions with those made without a surrogate.",
+    "way; attribution_agreement: rank correlation of its attributions with those made without a surrogate; "
+    "strongest_agreement: share of windows in which both name the same kind of act as the weightiest.",
     ("target", "model"),
     {
         "target": "string",
@@ -902,6 +903,7 @@ SURROGATES = Table(
         "top_decile_overlap": "float64?",
         "direction_agreement": "float64?",
         "attribution_agreement": "float64?",
+        "strongest_agreement": "float64?",
     },
 )
 IMPORTANCE = Table(

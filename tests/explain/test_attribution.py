@@ -103,11 +103,15 @@ def test_a_surrogate_that_is_the_model_agrees_and_its_opposite_does_not(windows:
     rows = np.arange(30, 70)
     spread = float(windows.batch(rows).sum(axis=(1, 2)).std())
     same = direct.agreement(windows, predict, predict, spread, rows, [], experiment())
-    assert (same.direction, same.attribution) == (1.0, pytest.approx(1.0))
+    assert (same.direction, same.attribution, same.strongest) == (1.0, pytest.approx(1.0), 1.0)
+    posts = place(windows, "own:post:count")
+    only_posts = lambda m: m.batch(np.arange(len(m.index)))[:, :, posts].sum(axis=1)  # noqa: E731
+    other = direct.agreement(windows, predict, only_posts, spread, rows, [], experiment())
+    assert other.strongest < 1 and other.attribution < 1
     opposite = direct.agreement(windows, predict, lambda m: -predict(m), spread, rows, [], experiment())
     assert (opposite.direction, opposite.attribution) == (0.0, pytest.approx(-1.0))
     flat = direct.agreement(windows, lambda m: np.zeros(len(m.index)), predict, 0.0, rows, [], experiment())
-    assert (flat.direction, flat.attribution) == (None, None)
+    assert (flat.direction, flat.attribution, flat.strongest) == (None, None, None)
 
 
 def test_levers_move_what_is_under_the_usual(windows: WindowSet) -> None:

@@ -276,9 +276,9 @@ def _explain(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd
     selection, surrogates, importance, sample, dependence = [], [], [], [], []
     for target in targets:
         r2 = 0.91 if target == "churn" else 0.62
-        figures = (r2, 0.95, 0.81, 0.9, None)
+        figures = (r2, 0.95, 0.81, 0.9, None, None)
         surrogates.append((target, "gru_bilstm", "surrogate", True, len(columns), 4, 1500, 300, *figures))
-        nothing = (None,) * 5
+        nothing = (None,) * 6
         surrogates.append((target, "lightgbm_history", "direct", False, len(columns), 0, 1500, 300, *nothing))
         for model in ("gru_bilstm", "lightgbm_history"):
             for rank, c in enumerate(reversed(columns[-20:]), start=1):

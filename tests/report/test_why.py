@@ -239,10 +239,13 @@ def test_the_sentence_on_fidelity_tells_what_was_measured(tables, language):
     for sentence in (churn, sticker):
         assert str(texts("why.fidelity_direction", share="90%")) in sentence
         assert str(texts("why.fidelity_added", n="4")) in sentence
-    bare = {"direction_agreement": None, "attribution_agreement": 0.4567, "added": 0}
+    bare = {"direction_agreement": None, "attribution_agreement": 0.4567, "strongest_agreement": 0.49, "added": 0}
     tables["surrogates"] = tables["surrogates"].assign(**bare)
     sentence = fidelities(html_of(tables, language))[0]
-    assert str(texts("why.fidelity_attribution", correlation="0.457")) in sentence
+    assert str(texts("why.fidelity_attribution", correlation="0.457", strongest="49%")) in sentence
+    assert str(texts("why.fidelity_disagrees")) in sentence
+    tables["surrogates"] = tables["surrogates"].assign(strongest_agreement=0.5)
+    assert str(texts("why.fidelity_disagrees")) not in fidelities(html_of(tables, language))[0]
     for key in ("why.fidelity_direction", "why.fidelity_added"):
         start = texts.words[key].split("{")[0][:25]
         assert start not in sentence

@@ -41,11 +41,12 @@ class Agreement:
 
     direction: share of moves of one group of features to those of another user, of those that move the model, in which
     the surrogate moves the same way. attribution: mean rank correlation, over windows, of what both attribute to the
-    groups in the same game.
+    groups in the same game. strongest: share of windows in which both name the same group as the weightiest.
     """
 
     direction: float | None = None
     attribution: float | None = None
+    strongest: float | None = None
 
 
 def direct_tables(
@@ -140,7 +141,8 @@ def agreement(
     ranks = [stats.rankdata(values, axis=1) - (len(players) + 1) / 2 for values in both]
     scale = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
     alike = (ranks[0] * ranks[1]).sum(axis=1)[scale > 0] / scale[scale > 0]
-    return Agreement(direction, float(alike.mean()) if len(alike) else None)
+    same = np.equal(*(np.abs(values).argmax(axis=1) for values in both))[scale > 0]
+    return Agreement(direction, *(float(values.mean()) if len(values) else None for values in (alike, same)))
 
 
 def _background(windows: Windows, log_odds: np.ndarray, experiment: Experiment) -> np.ndarray:

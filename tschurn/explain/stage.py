@@ -142,7 +142,7 @@ class Stage:
             "model": self.used, "how": "direct", "explained": True, "columns": len(direct.columns), "added": 0,
             "windows": len(self.test), "users": len(set(self.flat.users(self.test).tolist())),
             "r2": None, "spearman": None, "top_decile_overlap": None, "direction_agreement": None,
-            "attribution_agreement": None,
+            "attribution_agreement": None, "strongest_agreement": None,
         }  # fmt: skip
         return Explained(
             self.used, direct.columns, direct.values, direct.contributions, lambda rows: np.ones(len(rows), bool), row
@@ -169,7 +169,7 @@ class Stage:
             "model": model, "how": "surrogate", "explained": model == self.used, "columns": len(columns),
             "added": len(columns) - len(kept), "windows": surrogate.windows, "users": surrogate.users,
             "r2": surrogate.r2, "spearman": surrogate.spearman, "top_decile_overlap": surrogate.top_decile_overlap,
-            "direction_agreement": None, "attribution_agreement": None,
+            "direction_agreement": None, "attribution_agreement": None, "strongest_agreement": None,
         }  # fmt: skip
         return self._explained(model, surrogate, columns, row, wanted, rows)
 
@@ -268,7 +268,10 @@ class Stage:
             found = agreement(self.windows, asked[0], one.predict, spread, rows, daily, self.experiment)
         else:
             found = Agreement()
-        one.row |= {"direction_agreement": found.direction, "attribution_agreement": found.attribution}
+        one.row |= {
+            "direction_agreement": found.direction, "attribution_agreement": found.attribution,
+            "strongest_agreement": found.strongest,
+        }  # fmt: skip
         return direct_tables(
             self.windows, Asked(self.used, *asked), own, daily, self.score_rows, self.target, self.experiment,
             lambda share: self._step(6 + 2 * share, "the model itself"),
