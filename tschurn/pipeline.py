@@ -286,8 +286,11 @@ class _Stages:
 
     def truth(self) -> None:
         """The run's results → how they stand against what only the simulator knows."""
+        import pandas as pd
+
         from tschurn import simulator
         from tschurn.simulator import judgement, portrait
+        from tschurn.simulator.judged_attribution import judge_attribution
 
         def compute(out: StageFolder) -> None:
             windows = self._windows()
@@ -300,7 +303,8 @@ class _Stages:
                 known, windows, judged=self._judged(windows), flat_columns=self._explained_columns(),
                 collinearity=self._read(f"explain.{self.targets[0]}", c.COLLINEARITY), **tables,
             )  # fmt: skip
-            out.write(c.TRUTH_FIGURES, figures)
+            itself = judge_attribution(known, self._per_target("explain", c.ATTRIBUTION))
+            out.write(c.TRUTH_FIGURES, pd.concat([figures, itself], ignore_index=True))
             with self._event_log() as event_log:
                 drawn = portrait.portrait(event_log, self.experiment.log.timezone, known)
             for table in _PORTRAIT:

@@ -461,8 +461,11 @@ def truth_figures(targets: tuple[str, ...] = ("churn", "sticker"), precision: fl
             ("precision_recency", 0.0),
             ("precision_same", 0.3 if place % 2 == 0 else 0.0),
             ("precision_change", value - 0.2),
+            ("precision_itself", value - 0.1),
+            ("precision_itself_chance", 0.25),
         ):
-            bounds = (value - 0.04, value + 0.03) if figure == "precision_at_3" and windows else (None, None)
+            measured = figure in ("precision_at_3", "precision_itself")
+            bounds = (found - 0.04, found + 0.03) if measured and windows else (None, None)
             rows.append(("churn", figure, about, found if windows else None, *bounds, windows))
     frame = pd.DataFrame(rows, columns=list(contracts.TRUTH_FIGURES.columns))
     return frame[frame["target"].isin(targets)].reset_index(drop=True)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tschurn.contracts import CAUSES, NO_CAUSE
 from tschurn.report import build, founding
 from tschurn.report import simulated_figures as fig
-from tschurn.report.render import Texts
+from tschurn.report.figures import draw
+from tschurn.report.render import Texts, page
 from tschurn.report.simulated import COMPARED, GOAL, SIDES, TIMES_CHANCE, TOP_USERS
 from tschurn.report.summary import summarise
 from tschurn.report.theme import safe
@@ -396,3 +397,17 @@ def test_engagement_marks_each_act_in_the_colour_of_its_cause(drawn):
 
 def test_nothing_to_draw_is_no_figure():
     assert not any(fig.draw_simulated({}, section_of({}), Texts.load("en")).values())
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_the_model_itself_names_is_told_beside_chance(language: str) -> None:
+    tables = made["tables"]() | {"truth_figures": made["truth_figures"]()}
+    summary = summarise(tables, [], made["experiment"](language=language, simulated=True), made["manifest"]())
+    itself = summary["simulated"]["itself"]
+    assert (itself["value"], itself["n"], itself["chance"]) == (pytest.approx(0.73), 730, pytest.approx(0.25))
+    texts = Texts.load(language)
+    said = texts("simulated.itself", value="73%", low="69%", high="76%", n="730", chance="25%", k=3)
+    assert str(said) in page(summary, draw(tables, summary, texts), texts)
+    tables["truth_figures"] = tables["truth_figures"].query("figure != 'precision_itself'")
+    bare = summarise(tables, [], made["experiment"](language=language, simulated=True), made["manifest"]())
+    assert bare["simulated"]["itself"] is None

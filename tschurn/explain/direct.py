@@ -18,7 +18,7 @@ from tschurn.explain import attribution as a
 from tschurn.explain.levers import levers
 
 DAYS_OF = 1_000  # scored windows whose days are attributed, those most likely first
-GROUPS_OF = 100  # windows whose groups are
+GROUPS_OF = 200  # windows whose groups are
 CELLS_OF = 10  # of those most likely
 PAIRS = 16  # orders, and their reverses
 CHECKED = 100  # test windows on which the surrogate is held against the model

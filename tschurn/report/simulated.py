@@ -49,6 +49,7 @@ def simulated_summary(tables: Tables, experiment: Experiment, summary: Mapping[s
         "truth": {t: _truth(figures, t) for t in summary["targets"] if (t, "base_rate", "") in figures},
         "goal": _goal(judged),
         "reasons": judged,
+        "itself": _itself(figures),
         "causes": _causes(figures),
         "other_features": [_selected(figures, about) for about in OTHER_FEATURES if _known(figures, about)],
         "all_features": _selected(figures, "") if _known(figures, "") else None,
@@ -143,6 +144,14 @@ def _precisions(figures: Figures) -> list[dict[str, Any]]:
         }
         for one in ([""] if "" in about else []) + _in_order(about)
     ]
+
+
+def _itself(figures: Figures) -> dict[str, Any] | None:
+    """How often the model itself names the true cause's act, and what chance would; null where nothing was marked."""
+    found = figures.get(("churn", "precision_itself", ""))
+    if found is None or found["value"] is None:
+        return None
+    return {**found, "chance": _value(figures, "precision_itself_chance", "")}
 
 
 def _goal(judged: list[dict[str, Any]]) -> dict[str, Any]:

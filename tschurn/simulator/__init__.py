@@ -30,7 +30,7 @@ AHEAD = 7  # days of outcome that the truth is about, unless said otherwise
 STEPS = 6
 # The modules that make a simulated log, and those that look at what came of it.
 MAKE = ("__init__", "causes", "population", "behaviour", "truth", "rates", "counts", "rows")
-JUDGE = ("causes", "judgement", "portrait")
+JUDGE = ("causes", "judgement", "judged_attribution", "portrait")
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def judge(
     for target, used in target_summary[["target", "used"]].itertuples(index=False):
         mine = (predictions["target"] == target) & (predictions["model"] == used) & (predictions["split"] == "test")
         tested = predictions[mine].merge(test_intervals, on=["user_id", "anchor_day", "target"], validate="one_to_one")
-        test = _with_truth(tested, truth)
+        test = with_truth(tested, truth)
         p, p_true = (test[c].to_numpy(float) for c in ("p", f"p_{target}_true"))
         rows += _of_probabilities(target, test["y"].to_numpy(float), p, p_true)
         rows += _of_intervals(target, p, p_true, *(test[c].to_numpy(float) for c in ("p_low", "p_high")))
@@ -112,9 +112,9 @@ def judge(
     rows += _of_selection(windows.features, collinearity, selection, feature_of)
     weights = _weights(importance, surrogates, feature_of)
     rows += _of_directions(weights)
-    marked = _with_truth(windows.index.iloc[judged], truth)
+    marked = with_truth(windows.index.iloc[judged], truth)
     rows += _of_reasons(marked, reasons[reasons["target"] == "churn"], windows.features["feature"], weights)
-    rows += _by_cause("precision_change", marked, _hits_of_change(marked["cause"].to_numpy(), windows, judged))
+    rows += by_cause("precision_change", marked, _hits_of_change(marked["cause"].to_numpy(), windows, judged))
     figures = pd.DataFrame(rows, columns=list(TRUTH_FIGURES.columns))
     return figures.astype(dict.fromkeys(("value", "low", "high"), "float64") | {"n": "int64"})
 
@@ -126,7 +126,7 @@ def _row(
     return {"target": target, "figure": figure, "about": about, "value": value, "low": low, "high": high, "n": n}
 
 
-def _with_truth(windows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def with_truth(windows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Rows with user_id and anchor_day → the same rows with the columns of TRUTH on that day; no cause is NO_CAUSE."""
     known = truth[["user_id", "day", "p_churn_true", "p_sticker_true", "cause"]]
     known = known.assign(day=pd.to_datetime(known["day"]), cause=known["cause"].astype(object).fillna(NO_CAUSE))
@@ -292,7 +292,7 @@ def _of_reasons(
     given = reasons[reasons["rank"] <= MOST_REASONS]
     given = given.assign(day=pd.to_datetime(given["anchor_day"])).merge(window, on=["user_id", "day"])
     hits = _hits(cause, given["window"].to_numpy(), given["feature"].to_numpy(dtype=object))
-    yield from _by_cause("precision_at_3", marked, hits, intervals=True)
+    yield from by_cause("precision_at_3", marked, hits, intervals=True)
 
     for figure, names in (("precision_chance", features), ("precision_chance_named", weights["feature"])):
         known = set(names)
@@ -300,10 +300,10 @@ def _of_reasons(
             c: float(hypergeom.sf(0, len(known), len(known & set(CAUSE_FEATURES[c])), min(MOST_REASONS, len(known))))
             for c in _WITH_FEATURES
         }
-        yield from _by_cause(figure, marked, pd.Series(cause).map(chance).to_numpy() if known else None)
-    yield from _by_cause("precision_recency", marked, _hits_of_all(cause, RECENCY))
+        yield from by_cause(figure, marked, pd.Series(cause).map(chance).to_numpy() if known else None)
+    yield from by_cause("precision_recency", marked, _hits_of_all(cause, RECENCY))
     same = weights["feature"].head(MOST_REASONS)
-    yield from _by_cause("precision_same", marked, _hits_of_all(cause, same) if len(same) else None)
+    yield from by_cause("precision_same", marked, _hits_of_all(cause, same) if len(same) else None)
 
 
 def _hits(cause: np.ndarray, window: np.ndarray, feature: np.ndarray) -> np.ndarray:
@@ -359,7 +359,7 @@ def _sum_of(feature: str) -> str:
     return f"history:sum:{feature}:{LOOKBACK}"
 
 
-def _by_cause(figure: str, marked: pd.DataFrame, hits: np.ndarray | None, *, intervals: bool = False) -> Iterator[dict]:
+def by_cause(figure: str, marked: pd.DataFrame, hits: np.ndarray | None, *, intervals: bool = False) -> Iterator[dict]:
     """Hits (or their probabilities) of the judged windows → a figure's rows; None: nothing to measure."""
     for about in ("", *_WITH_FEATURES):
         here = marked["cause"].isin(_WITH_FEATURES if about == "" else [about]).to_numpy()
