@@ -131,6 +131,17 @@ def test_levers_move_what_is_under_the_usual(windows: WindowSet) -> None:
             levers.levers(windows, [about], predict, expit, rows, train)
 
 
+def test_a_lever_that_nobody_lacks_has_no_row(windows: WindowSet) -> None:
+    from tschurn.contracts import LEVERS
+
+    train = np.flatnonzero(windows.index["split"] == "train")
+    likes = windows.batch(train)[:, :, place(windows, "received:like:count")].sum(axis=1)
+    most = train[np.argsort(-likes)[:3]]  # nobody has more
+    table = levers.levers(windows, ["like"], lambda m: np.zeros(len(m.index)), expit, most, train)
+    assert table.empty
+    LEVERS.check(table.assign(target="churn"))
+
+
 def test_all_tables_of_a_run(windows: WindowSet, tmp_path: Path) -> None:
     from tschurn import contracts as c
 

@@ -34,7 +34,10 @@ def levers(
     known = known[known["event_name"].notna()].reset_index(drop=True)
     parts = [_one(windows, known, event, predict, calibrate, rows, train, threads) for event in events]
     columns = ["user_id", "anchor_day", "event", "label_en", "label_ko", "value", "typical", "p", "p_moved"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    parts = [part for part in parts if len(part)]
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns=columns).astype({"user_id": windows.index["user_id"].dtype})
 
 
 def _one(
