@@ -6,7 +6,7 @@ How much is asked is bounded, since a question is hundreds of answers of the mod
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,10 @@ class Agreement:
     direction: float | None = None
     attribution: float | None = None
     strongest: float | None = None
+
+    def row(self) -> dict[str, float | None]:
+        """→ its columns of SURROGATES."""
+        return {f"{name}_agreement": value for name, value in asdict(self).items()}
 
 
 def direct_tables(

@@ -32,11 +32,15 @@ class FlatWindows:
 
     def matrix(self, rows: np.ndarray, columns: list[str]) -> np.ndarray:
         """→ [rows × columns] float32."""
-        places = np.array([self._place[column] for column in columns], dtype=int)
+        places = self.places(columns)
         values = np.empty((len(rows), len(columns)), dtype=np.float32)
         for start in range(0, len(rows), BLOCK):
             values[start : start + BLOCK] = self.windows.flat(rows[start : start + BLOCK])[:, places]
         return values
+
+    def places(self, columns: list[str]) -> np.ndarray:
+        """→ where these columns stand in `windows.flat`."""
+        return np.array([self._place[column] for column in columns], dtype=int)
 
     def users(self, rows: np.ndarray) -> np.ndarray:
         """The user of each row, as an integer."""

@@ -14,6 +14,7 @@ from tschurn.contracts import LABELS, Progress, Windows
 from tschurn.explain import boruta_shap, shap_values, stability
 from tschurn.explain import collinearity as vif
 from tschurn.explain import reasons as r
+from tschurn.explain.attribution import Calibrate, Predict
 from tschurn.explain.dependence import dependence
 from tschurn.explain.direct import CHECKED, Agreement, Asked, agreement, direct_tables
 from tschurn.explain.flat import FlatWindows, blocks
@@ -47,7 +48,7 @@ class Explained:
     contributions: Callable[[np.ndarray], np.ndarray]
     reliable: Callable[[np.ndarray], np.ndarray]
     row: dict  # of SURROGATES
-    predict: Callable[[Windows], np.ndarray] | None = None
+    predict: Predict | None = None
     fit: stability.Fit | None = None
     fit_rows: np.ndarray | None = None
 
@@ -69,8 +70,7 @@ class Stage:
         self.test = self.flat.some(self.flat.split("test"), SHAP_ROWS)
 
     def run(
-        self, best_network: str | None, direct: DirectExplainer | None,
-        asked: tuple[Callable[[Windows], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None,
+        self, best_network: str | None, direct: DirectExplainer | None, asked: tuple[Predict, Calibrate] | None,
         collinearity: pd.DataFrame | None,
     ) -> dict[str, pd.DataFrame]:  # fmt: skip
         """→ the tables by name."""
@@ -141,8 +141,7 @@ class Stage:
         row = {
             "model": self.used, "how": "direct", "explained": True, "columns": len(direct.columns), "added": 0,
             "windows": len(self.test), "users": len(set(self.flat.users(self.test).tolist())),
-            "r2": None, "spearman": None, "top_decile_overlap": None, "direction_agreement": None,
-            "attribution_agreement": None, "strongest_agreement": None,
+            "r2": None, "spearman": None, "top_decile_overlap": None, **Agreement().row(),
         }  # fmt: skip
         return Explained(
             self.used, direct.columns, direct.values, direct.contributions, lambda rows: np.ones(len(rows), bool), row
@@ -169,14 +168,14 @@ class Stage:
             "model": model, "how": "surrogate", "explained": model == self.used, "columns": len(columns),
             "added": len(columns) - len(kept), "windows": surrogate.windows, "users": surrogate.users,
             "r2": surrogate.r2, "spearman": surrogate.spearman, "top_decile_overlap": surrogate.top_decile_overlap,
-            "direction_agreement": None, "attribution_agreement": None, "strongest_agreement": None,
+            **Agreement().row(),
         }  # fmt: skip
         return self._explained(model, surrogate, columns, row, wanted, rows)
 
     def _explained(
         self, model: str, surrogate: Surrogate, columns: list[str], row: dict, wanted: np.ndarray, rows: np.ndarray
     ) -> Explained:
-        feature = self.flat.labels(columns)["feature"]
+        labels, places = self.flat.labels(columns), self.flat.places(columns)
 
         def values(at: np.ndarray) -> np.ndarray:
             return self.flat.matrix(at, columns)
@@ -185,11 +184,10 @@ class Stage:
             return surrogate.contributions(values(at), THREADS)[0]
 
         def holds(at: np.ndarray) -> np.ndarray:
-            return reliable(surrogate, values(at), wanted[at], THREADS, features=feature)
+            return reliable(surrogate, values(at), wanted[at], THREADS, features=labels["feature"])
 
         def predict(windows: Windows) -> np.ndarray:
-            flat = FlatWindows(windows, self.seed)
-            return surrogate.predict(flat.matrix(np.arange(len(windows.index)), columns))
+            return surrogate.predict(windows.flat(np.arange(len(windows.index)))[:, places])
 
         def fit(at: np.ndarray, seed: int) -> stability.Contributions:
             every = np.ones(len(at), dtype=bool)
@@ -198,7 +196,7 @@ class Stage:
             )
             return lambda where: again.contributions(values(where), THREADS)[0]
 
-        return Explained(model, self.flat.labels(columns), values, contributions, holds, row, predict, fit, rows)
+        return Explained(model, labels, values, contributions, holds, row, predict, fit, rows)
 
     def describe(self, explained: list[Explained]) -> dict[str, pd.DataFrame]:
         """Test windows → IMPORTANCE, SHAP_SAMPLE and DEPENDENCE of each explained model."""
@@ -254,9 +252,8 @@ class Stage:
         return r.where_known(self.windows, rows, features, values)
 
     def asked(
-        self, asked: tuple[Callable[[Windows], np.ndarray], Callable[[np.ndarray], np.ndarray]], one: Explained,
-        importance: pd.DataFrame,
-    ) -> dict[str, pd.DataFrame]:  # fmt: skip
+        self, asked: tuple[Predict, Calibrate], one: Explained, importance: pd.DataFrame
+    ) -> dict[str, pd.DataFrame]:
         """What the used model itself says → its tables; into its row of SURROGATES, how far the surrogate agrees."""
         weight = importance[importance["model"] == one.model].merge(one.columns[["column", "feature"]], on="column")
         order = weight.groupby("feature")["importance"].sum().sort_values(ascending=False, kind="stable").index
@@ -265,13 +262,7 @@ class Stage:
         if one.predict is not None:
             rows = self.flat.some(self.flat.split("test"), CHECKED)
             spread = float(own[self.test].std()) if len(self.test) else 0.0
-            found = agreement(self.windows, asked[0], one.predict, spread, rows, daily, self.experiment)
-        else:
-            found = Agreement()
-        one.row |= {
-            "direction_agreement": found.direction, "attribution_agreement": found.attribution,
-            "strongest_agreement": found.strongest,
-        }  # fmt: skip
+            one.row |= agreement(self.windows, asked[0], one.predict, spread, rows, daily, self.experiment).row()
         return direct_tables(
             self.windows, Asked(self.used, *asked), own, daily, self.score_rows, self.target, self.experiment,
             lambda share: self._step(6 + 2 * share, "the model itself"),

@@ -270,11 +270,10 @@ class Mixed:
         self._one, self._other = pair // len(lives), pair % len(lives)
 
         bits = np.bitwise_and(own, (1 << len(groups)) - 1)
-        self._of_past, key = _distinct(self._pair, bits[:, 0], len(groups))
-        p, taken = key
-        self._past_bits, self._past_pair = taken, p
-        past = _Past.mixed(*(_at(pasts, lives_[p]) for lives_ in (self._one, self._other)), taken, groups)
-        self._cells.make_plausible_past(past)
+        self._of_past, (p, self._past_bits) = _distinct(self._pair, bits[:, 0], len(groups))
+        mine, theirs = (_at(pasts, lives_[p]) for lives_ in (self._one, self._other))
+        self._past = _Past.mixed(mine, theirs, self._past_bits, groups)
+        self._cells.make_plausible_past(self._past)
         observed = windows.observe_days
         day = np.arange(observed)
         self._of_day, (pd_, taken) = _distinct(self._pair[:, None] * observed + day, bits[:, 1:], len(groups))
@@ -285,8 +284,7 @@ class Mixed:
         self._cells.make_plausible(self._day.values)
         anchor = self._anchors[self._one[self._pair]]
         self.index = pd.DataFrame({"user": np.arange(len(rows)), "anchor": anchor})
-        self._past = past
-        self._history, first = self._derive(past, anchor)
+        self._history, first = self._derive(self._past, anchor)
         self.lives = _MixedLives(self, first)
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
