@@ -151,6 +151,17 @@ def test_same_seed_same_bytes(finished: Path, place: Path) -> None:
     assert different == []
 
 
+def test_a_misspelt_lever_is_refused_before_anything_is_trained(
+    tmp_path: Path, log_frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = experiment(tmp_path, log_frame, STICKER)
+    file.write_text(f'{file.read_text()}levers = ["liek"]\n')
+    assert main(["run", str(file), "--reports", str(tmp_path / "reports"), "--quiet"]) == 2
+    assert "explain.levers" in capsys.readouterr().err
+    stages = tmp_path / "reports" / "small" / "latest" / "stages"
+    assert (stages / "windows").is_dir() and not (stages / "horizons").exists()
+
+
 def test_a_sticker_that_never_occurs_and_no_history(tmp_path: Path, log_frame: pd.DataFrame) -> None:
     log = log_frame[log_frame["event"] != "sticker"]
     folder = run(experiment(tmp_path, log, STICKER + '[features]\nhistory = "none"\n'), tmp_path / "reports")

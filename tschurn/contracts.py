@@ -1033,9 +1033,9 @@ REASONS = Table(
     "reasons",
     "Up to three reasons per scored window and target: the features that push the user's log-odds most "
     "towards the target. contribution: SHAP values summed over the feature's columns; value: of a daily "
-    "feature its sum over the observation (null where there is none: never a sticker), typical: the average one, of "
-    "those who have one, before: what was usual for this user in as many days (null where that is not known); "
-    "reliable: whether the explanation agrees with the model for this window; and a sentence.",
+    "feature its sum over the observation (null where there is none: never a sticker), typical: the average one (of "
+    "times the median), of those who have one, before: what was usual for this user in as many days (null where that "
+    "is not known); reliable: whether the explanation agrees with the model for this window; and a sentence.",
     ("target", "user_id", "anchor_day", "rank"),
     {
         "target": "string",

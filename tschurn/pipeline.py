@@ -153,6 +153,7 @@ class _Stages:
     def windows(self) -> None:
         """EVENT_LOG → panel, history, WINDOWS; and which targets there are."""
         from tschurn import events, features
+        from tschurn.explain import levers
 
         def compute(out: StageFolder) -> None:
             known = {table.name: self._read("log", table) for table in (c.LOG_SUMMARY, c.PLATFORM_DAYS, c.FACTS)}
@@ -166,6 +167,7 @@ class _Stages:
 
         sections = {name: self._section(name) for name in ("windows", "targets", "split", "features")}
         self._stage("windows", ["features", "blocks"], ["log"], {**sections, "seed": self._seed}, compute)
+        levers.check(self._read("windows", c.FEATURES), self.experiment.explain.levers)  # before anything is trained
         self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
         self.origins = self._earlier_origins()
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tschurn.explain.sentences import _kind, _words, for_people, sentences
+from tschurn.explain.sentences import _kind, _words, for_people, sentences, typical
 from tschurn.features import daily, facts, history, supporters
 
 NAN = float("nan")
+NOT_KINDS = {"words", "usual", "centre", "together", "weekdays"}
 SETTINGS = supporters.Settings(None, ("gift",), ("post",), ("reply",), quiet_days=14, regular_days=3)
 
 
@@ -77,16 +78,16 @@ def told(feature: str, value: float, before: float = NAN, typical: float = NAN, 
         ("received:gift:actors", (7, NAN, 21),
          "Received “gift” from one person a day in the last 7 days, less than the average of 3",
          "최근 7일 ‘gift’ 보낸 사람 하루 평균 1명으로, 평균(3명)보다 적습니다"),
-        ("history:recency", (6, 2.5, 3.2), "Last active 6 days ago, more than their usual gap of 2.5 and the average "
-         "of 3.2", "마지막 활동이 6일 전으로, 평소 간격(2.5일)과 평균(3.2일)보다 오래되었습니다"),
-        ("history:recency", (0, 2.5, 3.2), "Active on the last day (usual gap 2.5, average 3.2), but raises the risk "
+        ("history:recency", (6, 2.5, 3.2), "Last active 6 days ago, more than their usual gap of 2.5 and the typical "
+         "3.2", "마지막 활동이 6일 전으로, 평소 간격(2.5일)과 보통 사용자(3.2일)보다 오래되었습니다"),
+        ("history:recency", (0, 2.5, 3.2), "Active on the last day (usual gap 2.5, typical 3.2), but raises the risk "
          "together with other signs",
-         "마지막 날에 활동했습니다(평소 간격 2.5일, 평균 3.2일). 다른 신호와 함께 위험을 높입니다"),
+         "마지막 날에 활동했습니다(평소 간격 2.5일, 보통 사용자 3.2일). 다른 신호와 함께 위험을 높입니다"),
         ("window:recency", (NAN, 2, 3), "Not active in the last 7 days", "최근 7일 활동이 없습니다"),
         ("window:active_days", (1, NAN, 3), "Active on 1 of the last 7 days, less than the average of 3",
          "최근 7일 중 1일 활동해, 평균(3일)보다 적습니다"),
-        ("history:tenure", (4, NAN, 449), "First active 4 days ago, less than the average of 449",
-         "첫 활동이 4일 전으로, 평균(449일)보다 짧습니다"),
+        ("history:tenure", (4, NAN, 449), "First active 4 days ago, less than the typical 449",
+         "첫 활동이 4일 전으로, 보통 사용자(449일)보다 짧습니다"),
         ("history:active_days:14", (0, 5, 5.2), "Not active on any of the last 14 days, less than their usual 5 and "
          "the average of 5.2", "최근 14일 활동한 날이 없어, 평소(5일)와 평균(5.2일)보다 적습니다"),
         ("history:week:1", (2, NAN, 4), "Active on 2 of the last 7 days, less than the average of 4",
@@ -102,11 +103,11 @@ def told(feature: str, value: float, before: float = NAN, typical: float = NAN, 
         ("history:rate", (0.057, NAN, 0.24), "Active on 5.7% of the days since the first act, less than the average of "
          "24%", "첫 활동 이후 5.7%의 날에 활동해, 평균(24%)보다 낮습니다"),
         ("history:mean_gap", (12.4, NAN, 7.6), "Usually 12.4 days from one active day to the next, more than the "
-         "average of 7.6", "활동 간격이 평소 12.4일로, 평균(7.6일)보다 깁니다"),
+         "typical 7.6", "활동 간격이 평소 12.4일로, 보통 사용자(7.6일)보다 깁니다"),
         ("history:mean_gap", (NAN, NAN, 7.6), "Has been active on a single day so far",
          "지금까지 활동한 날이 하루뿐입니다"),
-        ("history:overdue", (2.3, NAN, 0.9), "Away for 2.3 times their usual gap, more than the average of 0.9",
-         "마지막 활동 후 평소 간격의 2.3배가 지나, 평균(0.9배)보다 깁니다"),
+        ("history:overdue", (2.3, NAN, 0.9), "Away for 2.3 times their usual gap, more than the typical 0.9",
+         "마지막 활동 후 평소 간격의 2.3배가 지나, 보통 사용자(0.9배)보다 깁니다"),
         ("history:weekday", (6, NAN, 3), "The days observed end on a Sunday, as for everybody",
          "모두와 같이 관측 기간이 일요일에 끝납니다"),
         ("history:first_hour", (14.4, NAN, 11),
@@ -126,7 +127,7 @@ def told(feature: str, value: float, before: float = NAN, typical: float = NAN, 
         ("history:supporters:top_share", (0.62, NAN, 0.3), "62% of the received acts come from the top supporter, more "
          "than the average of 30%", "받은 활동의 62%가 최다 후원 서포터에게서 와, 평균(30%)보다 높습니다"),
         ("history:supporters:top_recency", (6, NAN, 2), "The top supporter has not come for 6 days, more than the "
-         "average of 2", "최다 후원 서포터가 6일 동안 오지 않아, 평균(2일)보다 깁니다"),
+         "typical 2", "최다 후원 서포터가 6일 동안 오지 않아, 보통 사용자(2일)보다 깁니다"),
         ("history:fact:age", (3, NAN, 4), "“age”: 3, less than the average of 4", "‘age’: 3, 평균(4)보다 적습니다"),
         ("history:fact:region=south=east", (1, NAN, 0.12), "“region: south=east” (12% of users)",
          "‘region: south=east’에 해당합니다(사용자의 12%)"),
@@ -143,8 +144,7 @@ def test_a_feature_is_told_so(feature: str, numbers: tuple[float, float, float],
 def test_every_feature_there_is_has_a_kind() -> None:
     kinds = {f.feature: _kind(f).name for f in FEATURES.itertuples(index=False)}
     assert [f for f, kind in kinds.items() if kind == "anything"] == []
-    not_kinds = {"words", "usual", "together", "weekdays"}
-    assert set(kinds.values()) == set(_words()) - not_kinds - {"anything"}
+    assert set(kinds.values()) == set(_words()) - NOT_KINDS - {"anything"}
 
 
 def test_templates_fit_together() -> None:
@@ -153,7 +153,7 @@ def test_templates_fit_together() -> None:
         for key, text in how.items():
             if key.startswith(("en", "ko")) and isinstance(text, str) and "|" in text:
                 assert key.startswith("ko") and text.count("|") == 2, (kind, key)
-            if kind not in ("words", "usual", "together", "weekdays") and key.startswith(("en", "ko")):
+            if kind not in NOT_KINDS and key.startswith(("en", "ko")):
                 assert {name for _, name, _, _ in Formatter().parse(text) if name} <= known, (kind, key)
                 assert key.startswith("en") or text.count("|") == 2, (kind, key)
                 assert key.endswith("_one") or (f"ko{key[2:]}" in how and f"en{key[2:]}" in how), (kind, key)
@@ -189,20 +189,21 @@ def test_comparisons_are_true(feature: str, value: float, before: float, typical
     english, korean = told(feature, value, before, typical, target)
     if value == 0 and feature == "history:recency":
         return
-    for number, own, named in ((before, True, r"평소(?: 간격)?\("), (typical, False, r"평균\(")):
+    for number, own, named in ((before, True, r"평소(?: 간격)?\("), (typical, False, r"(?:평균|보통 사용자)\(")):
         compared = np.isfinite(value) and np.isfinite(number)
         words = re.search(
-            r"(less than|more than|about) (none before|their usual(?: gap of)? |the average of )", english
+            r"(less than|more than|about) (none before|their usual(?: gap of)? |the average of |the typical )", english
         )
-        assert (words is not None) or not compared or "as before" in english or "as on average" in english
-        which = r"(?:none before|their usual(?: gap of)? )" if own else r"the average of "
+        alike = re.search("as before|as on average|as is typical", english)
+        assert words is not None or not compared or alike is not None
+        which = r"(?:none before|their usual(?: gap of)? )" if own else r"the (?:average of|typical) "
         said = re.search(
             rf"(less than|more than|about) (?:(?:none before|their usual(?: gap of)? \S+) and )?{which}", english
         )
         if not compared:
             assert said is None and not re.search(named, korean)
             continue
-        same = ("as before" if own else "as on average") in english
+        same = re.search("as before" if own else "as on average|as is typical", english) is not None
         assert (said is not None) != same
         if same:
             assert abs(value - number) <= 0.051 * max(value, number) + 0.001
@@ -284,3 +285,10 @@ def test_ten_thousand_users_take_about_a_second() -> None:
 )  # fmt: skip
 def test_numbers_for_people(number: float, text: str) -> None:
     assert for_people(np.array([number, 7.0])).tolist() == [text, "7"]
+
+
+def test_what_is_usual_of_all_is_the_mean_and_of_times_the_median() -> None:
+    names = ["own:post:count", "history:recency", "history:mean_gap"]
+    features = FEATURES.set_index("feature").loc[names].reset_index()
+    values = np.array([[0.0, 1.0, np.nan], [1.0, 2.0, np.nan], [8.0, 300.0, np.nan]])
+    np.testing.assert_allclose(typical(features, values), [3.0, 2.0, np.nan])

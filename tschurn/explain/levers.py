@@ -30,8 +30,7 @@ def levers(
     stayed; typical: the median of the event there. No row where a user has as much of it as is typical, or more.
     Raises ConfigError for an event that has no feature of its own.
     """
-    known = windows.features[(windows.features["kind"] == "daily") & (windows.features["measure"] == "count")]
-    known = known[known["event_name"].notna()].reset_index(drop=True)
+    known = _counted(windows.features)
     parts = [_one(windows, known, event, predict, calibrate, rows, train, threads) for event in events]
     columns = ["user_id", "anchor_day", "event", "label_en", "label_ko", "value", "typical", "p", "p_moved"]
     parts = [part for part in parts if len(part)]
@@ -86,6 +85,19 @@ def _sums(windows: Mixable, rows: np.ndarray, own: Sequence[int], event: int) ->
     """→ own acts of each window, and how many of the event."""
     totals = np.concatenate([windows.batch(block).sum(axis=1) for block in np.array_split(rows, -(-len(rows) // 8192))])
     return totals[:, list(own)].sum(axis=1), totals[:, event]
+
+
+def check(features: pd.DataFrame, events: Sequence[str]) -> None:
+    """FEATURES, events that can be moved → nothing; ConfigError for an event that has no feature of its own."""
+    known = _counted(features)
+    for event in events:
+        _place(known, event)
+
+
+def _counted(features: pd.DataFrame) -> pd.DataFrame:
+    """FEATURES → those that count an event day by day."""
+    counts = features[(features["kind"] == "daily") & (features["measure"] == "count")]
+    return counts[counts["event_name"].notna()].reset_index(drop=True)
 
 
 def _place(known: pd.DataFrame, event: str) -> int:

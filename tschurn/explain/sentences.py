@@ -1,6 +1,7 @@
 """feature, value, what was usual for the user and on average → a sentence for people, in English and Korean.
 
-A sentence says what is, and sets it against what was usual for this very user before and what is average:
+A sentence says what is, and sets it against what was usual for this very user before and what is average (or, of
+times, typical):
 "“post” twice in the last 7 days, less than their usual 6.8 and the average of 7.5". It holds whichever way the
 numbers differ. The heading above it says of what it is a reason; only where nothing is unusual does the sentence
 say that it counts together with others. The words are in sentences.toml, by kind of feature.
@@ -64,6 +65,20 @@ def sentences(
     return pd.DataFrame(told, columns=["en", "ko"], dtype="str").iloc[kinds_of].reset_index(drop=True)
 
 
+def typical(features: pd.DataFrame, values: np.ndarray) -> np.ndarray:
+    """Features [f] as of `sentences`, their values in many windows [n × f], NaN for unknown → what is usual of all [f].
+
+    The mean; of times, the median. NaN where no value is known.
+    """
+    medians = [_words()[_kind(f).name].get("centre") == "median" for f in features.itertuples(index=False)]
+    found = np.full(len(medians), np.nan)
+    for i, (median, column) in enumerate(zip(medians, np.asarray(values, dtype=np.float64).T, strict=True)):
+        known = column[np.isfinite(column)]
+        if len(known):
+            found[i] = np.median(known) if median else known.mean()
+    return found
+
+
 @cache
 def _words() -> dict[str, Any]:
     return tomllib.loads((resources.files("tschurn.explain") / "sentences.toml").read_text(encoding="utf-8"))
@@ -94,7 +109,7 @@ def _kind(feature: Any) -> _Kind:
         kind = "active_days"
     elif kind == "fact":
         kind, name = _fact(feature)
-    if kind not in _words() or kind in ("words", "usual", "together", "weekdays"):
+    if kind not in _words() or kind in ("words", "usual", "centre", "together", "weekdays"):
         kind = "anything"
     days = 0 if pd.isna(feature.lookback) else int(feature.lookback)
     folded = event == _FOLDED
@@ -204,7 +219,7 @@ def _variant(how: dict[str, Any], row: Any) -> str:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """How a value stands to what was usual for the user and to what is average: `codes`, and the texts of the two."""
+    """How a value stands to what was usual for the user and for all: `codes`, and the texts of the two."""
 
     how: dict[str, Any]
     compared: str
@@ -215,7 +230,7 @@ class _Comparison:
 
     @cached_property
     def known(self) -> list[int]:
-        """Which of the two there is: 0 for the user's own, 1 for the average."""
+        """Which of the two there is: 0 for the user's own, 1 for that of all."""
         return [i for i, code in enumerate(self.codes) if code != _UNKNOWN]
 
     @cached_property
@@ -233,18 +248,18 @@ class _Comparison:
         if not self.known:
             return ""
         usual, short = self._part("usual", self.how.get("usual", "usual"), "en")
+        centre, shortly, alike = self._part("centre", self.how.get("centre", "mean"), "en")
         more = f", but {self._part('together', self.target, 'en')}" if self.together else ""
         if self.compared == "share":
             return f" ({self.typical} of users)" if 1 in self.known else ""
         if self.compared == "plain":
-            numbers = (f"{short} {self.before}", f"average {self.typical}")
+            numbers = (f"{short} {self.before}", f"{shortly} {self.typical}")
             return f" ({', '.join(numbers[i] for i in self.known)}){more}"
         less, greater = self._part("words", self.how.get("words", "amount"), "en")
         words = {_LESS: less, _MORE: greater, _ABOUT: "about"}
-        of = ("none before" if self.before == "0" else f"{usual} {self.before}", f"the average of {self.typical}")
+        of = ("none before" if self.before == "0" else f"{usual} {self.before}", f"{centre} {self.typical}")
         clauses = [
-            ("as before", "as on average")[i] if self.codes[i] == _SAME else f"{words[self.codes[i]]} {of[i]}"
-            for i in self.known
+            ("as before", alike)[i] if self.codes[i] == _SAME else f"{words[self.codes[i]]} {of[i]}" for i in self.known
         ]
         if len(clauses) == 2 and self.codes[0] == self.codes[1] != _SAME:
             clauses = [f"{clauses[0]} and {of[1]}"]
@@ -256,7 +271,8 @@ class _Comparison:
         if not self.known:
             return stem + end
         usual, particle = self._part("usual", self.how.get("usual", "usual"), "ko")
-        names, particles, unit = (usual, "평균"), (particle, "과"), self.how.get("unit", "")
+        centre, of_centre = self._part("centre", self.how.get("centre", "mean"), "ko")
+        names, particles, unit = (usual, centre), (particle, of_centre), self.how.get("unit", "")
         numbers = [f"{number}{unit}" for number in (self.before, self.typical)]
         more = f" {self._part('together', self.target, 'ko')}" if self.together else ""
         if self.compared == "share":

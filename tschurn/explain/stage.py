@@ -18,6 +18,7 @@ from tschurn.explain.attribution import Calibrate, Predict
 from tschurn.explain.dependence import dependence
 from tschurn.explain.direct import CHECKED, Agreement, Asked, agreement, direct_tables
 from tschurn.explain.flat import FlatWindows, blocks
+from tschurn.explain.sentences import typical
 from tschurn.explain.shared_reasons import shared_reasons
 from tschurn.explain.surrogate import Surrogate, choose_columns, fit_surrogate, reliable
 
@@ -226,16 +227,14 @@ class Stage:
         """Scored windows → REASONS from this model's explanation, SHARED_REASONS, and who shares which (SHARING)."""
         features = r.described(self.windows, one.columns)
         some = self.flat.some(self.train, CORRELATION_ROWS)
-        totals = [self._known(one, features, rows) for rows in blocks(some)]
-        known = sum(np.isfinite(t).sum(axis=0) for t in totals)
-        typical = sum(np.nansum(t, axis=0) for t in totals) / np.where(known > 0, known, np.nan)
+        usual = typical(features, np.concatenate([self._known(one, features, rows) for rows in blocks(some)]))
         whose = self.windows.index[["user_id", "anchor_day"]]
         parts = []
         for rows in blocks(self.score_rows):
             pushes = r.by_feature(one.contributions(rows), one.columns["feature"])
             parts.append(
                 r.reasons(
-                    pushes, self._known(one, features, rows), features, whose.iloc[rows], typical,
+                    pushes, self._known(one, features, rows), features, whose.iloc[rows], usual,
                     r.before(self.windows, rows, features), one.reliable(rows), target=self.target,
                 )
             )  # fmt: skip
