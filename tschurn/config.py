@@ -43,6 +43,7 @@ class Columns(Section):
     object: str = "object"
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
 POSTGRES = ("postgresql://", "postgres://")
 
 
@@ -322,21 +323,86 @@ class Explain(Section):
 class SegmentRule(Section):
     """[segments]: who is in the priority group.
 
-    threshold "quantile": the top `share` of the priorities; "value": priority of at least `value`;
-    "capacity": the best `capacity` users. likely_churn: p_churn from which a user below the
-    threshold is an "other churner".
+    score: what ranks users, "priority" (p_churn × p_sticker) or "value_at_risk" (p_churn × the value of stickers
+    expected of who stays). threshold "quantile": the top `share` of the scores; "value": a score of at least `value`;
+    "capacity": the best `capacity` users; "knee": where the curve of sorted log scores bends; "mixture": where the
+    upper of two normal distributions of log scores becomes the likelier. likely_churn: p_churn from which a user below
+    the threshold is an "other churner"; likely_sticker: p_sticker from which one who stays is a "favourite" (absent:
+    the top `share` of p_sticker).
     """
 
-    threshold: Literal["quantile", "value", "capacity"] = "quantile"
+    score: Literal["priority", "value_at_risk"] = "priority"
+    threshold: Literal["quantile", "value", "capacity", "knee", "mixture"] = "quantile"
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    value: Annotated[float, Field(ge=0, le=1)] | None = None
+    value: Annotated[float, Field(ge=0)] | None = None
     capacity: Annotated[int, Field(ge=1)] | None = None
     likely_churn: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    likely_sticker: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _parameter_given(self) -> SegmentRule:
         if self.threshold in ("value", "capacity") and getattr(self, self.threshold) is None:
             raise ValueError(f'`threshold = "{self.threshold}"` needs the key `{self.threshold}`')
+        if self.score == "priority" and self.value is not None and self.value > 1:
+            raise ValueError(f"`value = {self.value:g}` is never reached: a priority is at most 1")
+        return self
+
+
+class CallList(Section):
+    """[list]: what the list for the callers is like.
+
+    holdout: share of the priority group that is left alone, drawn at random in strata of the score, so that the effect
+    of contacting can be measured. pseudonyms: ids in the lists are replaced by pseudonyms, made with the secret in the
+    environment variable TSCHURN_PSEUDONYM_KEY.
+    """
+
+    holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    pseudonyms: bool = False
+
+
+class Costs(Section):
+    """[costs]: what calling costs and brings, in the unit of the stickers' value.
+
+    contact: the cost of one call. success: the share of called churners who stay because of it. margin: the share of
+    a kept user's value that is gained.
+    """
+
+    contact: Annotated[float, Field(ge=0)]
+    success: Annotated[float, Field(gt=0, le=1)]
+    margin: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class Contacts(Section):
+    """[contacts]: who was contacted when, a CSV or Parquet file with user_id and contacted_on.
+
+    Windows with a contact are left out of training, calibration and test unless `include`. Users contacted in the last
+    `cooldown_days` before the list are not on it.
+    """
+
+    path: str
+    include: bool = False
+    cooldown_days: Annotated[int, Field(ge=0, le=366)] = 28
+
+
+class Rfm(Section):
+    """[rfm]: the score of recency, frequency and value per period.
+
+    days: length of each of two periods, the later one up to the last day (absent: half the log). cuts: bins of each
+    measure. weights: of recency, frequency, value. classes: shares of users with the highest scores that are best, good
+    and fair; the others are "other".
+    """
+
+    days: Annotated[int, Field(ge=7)] | None = None
+    cuts: Annotated[int, Field(ge=2, le=20)] = 5
+    weights: tuple[Share, Share, Share] = (0.3, 0.2, 0.5)
+    classes: tuple[Share, Share, Share] = (0.2, 0.2, 0.2)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Rfm:
+        if sum(self.weights) <= 0:
+            raise ValueError("`weights` are all 0: give at least one of recency, frequency, value some weight")
+        if sum(self.classes) > 1:
+            raise ValueError(f"`classes` are shares of all users: they add up to {sum(self.classes):g}, at most 1")
         return self
 
 
@@ -348,7 +414,11 @@ class RunOptions(Section):
 
 
 class Experiment(Section):
-    """One experiment file."""
+    """One experiment file.
+
+    actions ([actions]): what callers may do about a reason; a feature's name or a pattern of it
+    ("history:supporters:*", "*") → the text in the column `action` of the list; of several patterns that fit, the first.
+    """
 
     experiment: About
     log: Log
@@ -360,6 +430,11 @@ class Experiment(Section):
     search: Search = Search()
     explain: Explain = Explain()
     segments: SegmentRule = SegmentRule()
+    list: CallList = CallList()
+    actions: dict[str, str] = {}
+    costs: Costs | None = None
+    contacts: Contacts | None = None
+    rfm: Rfm = Rfm()
     run: RunOptions = RunOptions()
     simulation: Simulation = Simulation()
 
@@ -385,14 +460,6 @@ class Experiment(Section):
             raise ValueError('`dataset = "creator_platform"` knows the truth of received stickers; set '
                              f"[targets.sticker] events = {list(PLATFORM_STICKERS)}")  # fmt: skip
         return self
-
-
-# Keys of the file format whose capability is still to come: refused by name, never ignored.
-_TO_COME = {"contacts": "leaving contacted users out of training"}
-_TO_COME_VALUES = {
-    ("segments.threshold", "knee"): "the knee threshold",
-    ("segments.threshold", "mixture"): "the mixture threshold",
-}
 
 
 def load(path: str | Path) -> Experiment:
@@ -440,11 +507,7 @@ def _sentence(error: ValidationError) -> str:
     shown = repr(found) if isinstance(found, (str, int, float, bool, date)) else type(found).__name__
     shown = _HIDDEN.sub(lambda hidden: "...@" if hidden[0].endswith("@") else "...", shown)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    if key in _TO_COME:
-        text = f"key `{key}`: {_TO_COME[key]} is not in this version; remove the key"
-    elif (key, found if isinstance(found, str) else None) in _TO_COME_VALUES:
-        text = f"key `{key}` = {shown}: {_TO_COME_VALUES[key, found]} is not in this version"
-    elif first["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden":
         text = f"unknown key `{key}`{did_you_mean(parts[-1], _siblings(parts))}"
     elif first["type"] == "missing":
         text = f"key `{key}` is missing"

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 _LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
 _PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
 _JUDGED = 3_000  # test windows at most
+# Where the tables of a stage have their contracts, by the first part of its name; those it reads it depends on anyway.
+_CONTRACTS = {
+    "simulation": ["simulator"], "log": ["events"], "exploration": ["exploration"], "windows": ["features"],
+    "origins": ["models"], "horizons": ["exploration", "features", "models"], "ablation": ["explain"],
+    "truth": ["simulator"],
+}  # fmt: skip
 
 
 @dataclass
@@ -161,7 +167,7 @@ class _Stages:
                 tables, history = features.build_windows(
                     event_log, acts, known, self.experiment, out.path, self.progress
                 )
-            for table in (c.VOCABULARY, c.USER_DAYS, c.FEATURES, c.WINDOWS, c.UNSCORED):
+            for table in (c.VOCABULARY, c.USER_DAYS, c.FEATURES, c.WINDOWS, c.MONEY, c.UNSCORED):
                 out.write(table, tables[table.name])
             out.write_array("history", history)
 
@@ -357,7 +363,9 @@ class _Stages:
         compute: Callable[[StageFolder], None], deferred: bool = False,
         told: Callable[[StageFolder], str] | None = None,
     ) -> None:  # fmt: skip
-        inputs = {**inputs, "source": source_digest(*source, "contracts"), "versions": versions()}
+        family = name.split(".")[0]
+        contracts = [f"contracts/{area}" for area in ("table", "protocols", *_CONTRACTS.get(family, [family]))]
+        inputs = {**inputs, "source": source_digest(*source, *contracts), "versions": versions()}
         self.progress(name, 0, 1)
         found = self.run.stage(name, inputs, after, compute, deferred=deferred)
         if found is not None:

@@ -28,7 +28,7 @@ def build_windows(
     folder: Path,
     progress: Progress,
 ) -> tuple[dict[str, pd.DataFrame], np.ndarray]:
-    """EVENT_LOG and DAILY → VOCABULARY, FEATURES, WINDOWS, UNSCORED, USER_DAYS by name, and the history matrix.
+    """EVENT_LOG and DAILY → VOCABULARY, FEATURES, WINDOWS, MONEY, UNSCORED, USER_DAYS by name, and the history matrix.
 
     Writes SUPPORTERS (where the log has any) and ARRAYS but for history (.npy) into `folder`. known: the tables
     LOG_SUMMARY, PLATFORM_DAYS and FACTS of the log. Raises TooShortError when the log cannot be split, or churn has one

@@ -20,6 +20,7 @@ from tschurn.errors import LogError
 from tschurn.features import daily as d
 from tschurn.features import facts, index, labels, splits, supporters
 from tschurn.features import history as h
+from tschurn.features.money import money
 from tschurn.features.panel import DailyBlocks, PanelFile, people_events, user_blocks
 
 MOST_CELLS = 20_000_000_000  # of a panel: more is a mistake in the log's first or last day
@@ -68,6 +69,7 @@ class Builder:
         return {
             "features": self.features,
             "windows": found,
+            "money": money(acts, found, self.experiment.windows, self.has_sticker),
             "unscored": index.unscored(found, acts, self.users, self.first, observe),
             "vocabulary": self.words,
             "user_days": self.user_days,

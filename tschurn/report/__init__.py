@@ -24,7 +24,7 @@ def build(
     manifest: Mapping[str, Any],
     folder: Path,
 ) -> dict[str, Any]:
-    """Tables by the names of contracts.py → folder/index.html and folder/report.json; → what is in the latter.
+    """Tables by the names of contracts → folder/index.html and folder/report.json; → what is in the latter.
 
     Each file is written whole or not at all.
 
