@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tschurn import contracts as c
+from tschurn.contracts.table import TYPES
 from tschurn.errors import ContractError
 
 TABLE = c.Table("t", "about", ("user_id", "day"), {"user_id": "id", "day": "date", "n": "int64", "p": "float64?"})
@@ -44,4 +45,4 @@ def test_no_two_tables_share_a_name_and_every_type_is_known() -> None:
     assert len({t.name for t in tables}) == len(tables) > 20
     for table in tables:
         assert set(table.grain) <= set(table.columns)
-        assert {kind.rstrip("?") for kind in table.columns.values()} <= set(c._TYPES)
+        assert {kind.rstrip("?") for kind in table.columns.values()} <= set(TYPES)

@@ -417,7 +417,7 @@ class Experiment(Section):
     """One experiment file.
 
     actions ([actions]): what callers may do about a reason; a feature's name or a pattern of it
-    ("history:supporters:*", "*") → the text in the column `action` of the list; of several patterns that fit, the first.
+    ("history:supporters:*", "*") → the text in the column `action` of the list; of patterns that fit, the first.
     """
 
     experiment: About

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Parquet types by the short names used below. "id" is int64 when the log's ids are integers and
 # string otherwise, so that people can join our tables with their own.
-_TYPES = ("id", "string", "int8", "int32", "int64", "float32", "float64", "bool", "date", "timestamp")
+TYPES = ("id", "string", "int8", "int32", "int64", "float32", "float64", "bool", "date", "timestamp")
 
 
 @dataclass(frozen=True)
