@@ -21,12 +21,12 @@ import models_peers as peers
 import numpy as np
 
 from tschurn import config, workers
+from tschurn.models.blocks import Blocks
 from tschurn.models.evaluation import average_precision
 from tschurn.models.graphs import Hyperparameters, graph
 from tschurn.models.networks import Network, WindowNetwork, make_network, prepare_networks
 from tschurn.models.search import Trial, search
 from tschurn.models.search_space import network_space
-from tschurn.models.training import Blocks
 from tschurn.models.tuning import NetworkTrial, sample_of_users
 from tschurn.runs import StageFolder
 

@@ -43,7 +43,7 @@ _JUDGED = 3_000  # test windows at most
 _CONTRACTS = {
     "simulation": ["simulator"], "log": ["events"], "exploration": ["exploration"], "windows": ["features"],
     "origins": ["models"], "horizons": ["exploration", "features", "models"], "ablation": ["explain"],
-    "truth": ["simulator"],
+    "truth": ["simulator"], "seeds": ["segments"], "value": ["segments"],
 }  # fmt: skip
 
 
@@ -76,6 +76,8 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         stages.models()
         stages.explanations()
         stages.ablations()
+        stages.seeds()
+        stages.value()
         stages.segments()
         if simulated:
             stages.truth()
@@ -261,6 +263,34 @@ class _Stages:
                 lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
             )  # fmt: skip
         self._work(waiting)
+
+    def seeds(self) -> None:
+        """Windows and the refits → seeds.<target>: what other seeds would have said of the list's users."""
+        waiting: list[workers.Reseeding] = []
+        for target in self.targets:
+            job = workers.Reseeding(target, self.done[f"models.{target}"].path)
+            inputs = {"seed": self._seed, "target": target, "run": self._section("run")}
+            self._stage(
+                job.stage, ["models"], ["windows", f"models.{target}"], inputs,
+                lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
+            )  # fmt: skip
+        self._work(waiting)
+
+    def value(self) -> None:
+        """Windows and MONEY → what stickers those who stay are worth."""
+        from tschurn.models.value import expected_values
+
+        def compute(out: StageFolder) -> None:
+            found = expected_values(
+                self._windows(), self._read("windows", c.MONEY), self.experiment.windows.outcome_days, self._seed,
+                self.experiment.run.threads, self.progress,
+            )  # fmt: skip
+            for table in (c.EXPECTED_VALUES, c.VALUE_MODEL):
+                out.write(table, found[table.name])
+
+        sources = [f"models/{module}" for module in ("value", "blocks", "views")]
+        inputs = {**{name: self._section(name) for name in ("windows", "run")}, "seed": self._seed}
+        self._stage("value", sources, ["windows"], inputs, compute)
 
     def _work(self, jobs: Sequence[workers.Job]) -> None:
         """Do the jobs in processes, and finish their stages."""

@@ -1,4 +1,4 @@
-"""windows → what is computed target by target (models, origins, explain, ablation), side by side in processes."""
+"""windows → what is computed target by target (models, origins, explain, ablation, seeds), each in a process."""
 
 from __future__ import annotations
 
@@ -95,7 +95,20 @@ class Ablation:
         return f"ablation.{self.target}"
 
 
-Job = Training | Explanation | Ablation
+@dataclass(frozen=True)
+class Reseeding:
+    """One target whose refit is trained again under other seeds."""
+
+    target: str
+    models: Path = Path()
+    folder: Path = Path()
+
+    @property
+    def stage(self) -> str:
+        return f"seeds.{self.target}"
+
+
+Job = Training | Explanation | Ablation | Reseeding
 
 
 def work(experiment: Experiment, windows: Path, jobs: Sequence[Job], progress: Progress) -> None:
@@ -197,7 +210,16 @@ def _ablate(experiment: Experiment, windows: WindowSet, job: Ablation, progress:
     StageFolder(job.folder).write(c.ABLATION, found)
 
 
-_DO = {Training: _train, Explanation: _explain, Ablation: _ablate}
+def _reseed(experiment: Experiment, windows: WindowSet, job: Reseeding, progress: Progress) -> None:
+    from tschurn.models.networks import prepare_networks
+    from tschurn.models.reseeded import seed_scores
+
+    prepare_networks(experiment.run.threads)
+    found = seed_scores(windows, job.target, job.models, experiment.experiment.seed, progress=progress)
+    StageFolder(job.folder).write(c.SEED_SCORES, found)
+
+
+_DO = {Training: _train, Explanation: _explain, Ablation: _ablate, Reseeding: _reseed}
 
 
 def of_origin(metrics: pd.DataFrame, windows: pd.DataFrame, origin: int) -> pd.DataFrame:

@@ -15,13 +15,13 @@ from tschurn import config
 from tschurn.contracts import ABLATION
 from tschurn.features.windows import WindowSet
 from tschurn.models import ablation as a
+from tschurn.models.blocks import Blocks
 from tschurn.models.boosting import Boosting
 from tschurn.models.causal import CausalNetwork
 from tschurn.models.evaluation import average_precision
 from tschurn.models.graphs import Hyperparameters
 from tschurn.models.model import Model
 from tschurn.models.networks import WindowNetwork, make_network
-from tschurn.models.training import Blocks
 
 TESTS = Path(__file__).parents[1]
 Planted = runpy.run_path(str(TESTS / "explain" / "conftest.py"))["PlantedWindows"]

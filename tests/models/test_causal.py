@@ -19,11 +19,11 @@ from tschurn.config import WindowShape
 from tschurn.features.lives import Lives
 from tschurn.features.windows import WindowSet
 from tschurn.models import causal
+from tschurn.models.blocks import Blocks
 from tschurn.models.causal import LEAD, PIECE, CausalNetwork, clocks, learnable_days
 from tschurn.models.evaluation import auc
 from tschurn.models.graphs import Hyperparameters, graph
 from tschurn.models.networks import Network, make_network
-from tschurn.models.training import Blocks
 
 USERS, DAYS, SHAPE = 60, 150, WindowShape()
 BOTH = ("churn", "sticker")

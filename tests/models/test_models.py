@@ -16,6 +16,7 @@ from synthetic import lives_of
 from tschurn.features.windows import WindowSet
 from tschurn.models import baselines as b
 from tschurn.models import forward, networks
+from tschurn.models.blocks import Blocks
 from tschurn.models.direct import Direct
 from tschurn.models.evaluation import auc
 from tschurn.models.graphs import WINDOW_ARCHITECTURES, Hyperparameters, graph
@@ -30,7 +31,6 @@ from tschurn.models.scaling import (
     signed_log1p,
     window_scalings,
 )
-from tschurn.models.training import Blocks
 
 DAYS, USERS, DAILY, HISTORY = 40, 90, 3, 2
 

@@ -16,10 +16,11 @@ from tschurn.contracts import silent
 from tschurn.features.lives import Lives
 from tschurn.features.windows import WindowSet
 from tschurn.models import training
+from tschurn.models.blocks import Blocks
 from tschurn.models.evaluation import average_precision, two_way_weights
 from tschurn.models.model import Model
 from tschurn.models.scoring import refit_and_score
-from tschurn.models.training import Blocks, Trained, best_or_average
+from tschurn.models.training import Trained, best_or_average
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def _predictions(windows: Windows, target: str, trained) -> pd.DataFrame:
     """Evaluated models → PREDICTIONS: every closed window with every model's calibrated probability."""
     import pandas as pd
 
-    from tschurn.models.training import Blocks
+    from tschurn.models.blocks import Blocks
 
     blocks = Blocks.of(windows, target)
     closed = windows.index.iloc[blocks.closed][["user_id", "anchor_day", "split"]]

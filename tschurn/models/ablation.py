@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tschurn.contracts import ABLATION, Lives, Progress, Windows, silent
+from tschurn.models.blocks import Blocks
 from tschurn.models.boosting import Boosting
 from tschurn.models.causal import CausalNetwork
 from tschurn.models.evaluation import interval, resampled, two_way_weights
 from tschurn.models.graphs import Hyperparameters
 from tschurn.models.model import Model
 from tschurn.models.networks import make_network
-from tschurn.models.training import Blocks, learned_by
+from tschurn.models.training import learned_by
 
 if TYPE_CHECKING:
     import pandas as pd

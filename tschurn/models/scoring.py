@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from tschurn.contracts import Windows
+from tschurn.models.blocks import Blocks
 from tschurn.models.calibration import fit_calibration, level_between
 from tschurn.models.saved import save_model
-from tschurn.models.training import Blocks, Trained
+from tschurn.models.training import Trained
 from tschurn.models.venn_abers import fit_intervals
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from tschurn.contracts import Windows
 from tschurn.models import evaluation as ev
-from tschurn.models.training import Blocks, Trained
+from tschurn.models.blocks import Blocks
+from tschurn.models.training import Trained
 from tschurn.models.venn_abers import fit_intervals
 
 
