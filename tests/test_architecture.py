@@ -13,7 +13,7 @@ import tschurn
 
 PACKAGE = Path(tschurn.__file__).parent
 STAGES = {"events", "exploration", "features", "models", "explain", "segments", "report"}
-SHARED = {"tschurn", "contracts", "errors", "config", "runs", "blocks", "processes"}
+SHARED = {"tschurn", "contracts", "errors", "config", "runs", "blocks", "processes", "spreadsheet"}
 # What may be named where: library → the only places.
 ONLY_IN = {
     "duckdb": {"events/engine.py"},

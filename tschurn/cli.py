@@ -82,7 +82,20 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--force", action="store_true", help="replace a simulation that is there already")
     simulate.add_argument("--quiet", action="store_true", help="no progress bars")
     simulate.set_defaults(command=_simulate)
-    for command in (parser, run, simulate):
+    follow = commands.add_parser(
+        "follow-up", help="what became of the users of past lists, and what contacting them did",
+        description="Compare past lists, filled in by the callers, with the log as it is now: whether the scores kept "
+        "their word, how the list did against everybody, and what contacting did, as assigned, against the held-out. "
+        "Writes follow_up.html and follow_up.json.",
+    )  # fmt: skip
+    follow.add_argument("lists", nargs="+", metavar="LIST", help="priority_group.csv of one week or more, as it came "
+                        "back; scores.csv beside it for everybody scored")  # fmt: skip
+    follow.add_argument("--experiment", required=True, metavar="FILE", help="the experiment file of the lists")
+    follow.add_argument("--log", metavar="PATH", help="the log as it is now, if it is not where the experiment says")
+    follow.add_argument("--out", metavar="DIR", help="where the two files go (default: beside the first list)")
+    follow.add_argument("--quiet", action="store_true", help="no progress bars")
+    follow.set_defaults(command=_follow_up)
+    for command in (parser, run, simulate, follow):
         command.add_argument("--debug", action="store_true", default=False if command is parser else argparse.SUPPRESS,
                              help="show tracebacks")  # fmt: skip
     return parser
@@ -121,6 +134,23 @@ def _simulate(arguments: argparse.Namespace) -> int:
         f'  to run on it: [log] path = "{folder / simulator.EVENTS_FILE}", creators = '
         f'"{folder / simulator.CREATORS_FILE}", timezone = "{config.PLATFORM_ZONE}", drop_duplicates = true'
     )
+    return 0
+
+
+def _follow_up(arguments: argparse.Namespace) -> int:
+    from tschurn import config, follow_up
+
+    experiment = config.load(arguments.experiment)
+    if arguments.log is not None:
+        experiment = config.with_log(experiment, arguments.log)
+    lists = [Path(path) for path in arguments.lists]
+    out = Path(arguments.out) if arguments.out else lists[0].parent
+    with _Bars(quiet=arguments.quiet) as bars:
+        _, sentences = follow_up.follow_up(experiment, lists, out, bars)
+    for sentence in sentences:
+        print(f"- {sentence}")
+    print(f"page     {out / 'follow_up.html'}")
+    print(f"figures  {out / 'follow_up.json'}")
     return 0
 
 

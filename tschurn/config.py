@@ -406,6 +406,13 @@ class Rfm(Section):
         return self
 
 
+class Profiles(Section):
+    """[profiles]: ratio: two variables of the scored users, above and below the line, whose distribution is shown by
+    segment (absent: the active days of the last four weeks over those of the last eight)."""
+
+    ratio: tuple[str, str] | None = None
+
+
 class RunOptions(Section):
     """[run]: threads of the libraries' pools (two targets are trained side by side from 2 on), and memory."""
 
@@ -435,6 +442,7 @@ class Experiment(Section):
     costs: Costs | None = None
     contacts: Contacts | None = None
     rfm: Rfm = Rfm()
+    profiles: Profiles = Profiles()
     run: RunOptions = RunOptions()
     simulation: Simulation = Simulation()
 
@@ -487,6 +495,18 @@ def parse(raw: dict[str, Any], source: str) -> Experiment:
         return Experiment.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_sentence(error)}") from None
+
+
+def with_log(experiment: Experiment, path: str) -> Experiment:
+    """The same experiment with another [log] `path`, of the same format and to its end. Raises ConfigError."""
+    log = experiment.log
+    given = log.model_dump(exclude_unset=True, exclude={"until"}) | {"path": path, "dataset": None}
+    if (log.path or "").startswith(POSTGRES) != path.startswith(POSTGRES):
+        given |= {"engine": None, "master": None}  # what the new path says
+    try:
+        return experiment.model_copy(update={"log": Log.model_validate(given)})
+    except ValidationError as error:
+        raise ConfigError(f"--log {path}: {_sentence(error)}") from None
 
 
 def simulation(values: dict[str, Any]) -> Simulation:

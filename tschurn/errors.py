@@ -34,6 +34,10 @@ class LogError(UserError):
     """The event log is wrong: missing, empty, without a column, with a value that cannot be read."""
 
 
+class ListError(UserError):
+    """A table that people filled in is wrong: a list that came back, a file of contacts."""
+
+
 class TooShortError(UserError):
     """The log is well formed but too short, or its targets too poor, for what was asked."""
 

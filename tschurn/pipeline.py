@@ -14,6 +14,7 @@ inputs have not changed is not run again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,13 +38,18 @@ if TYPE_CHECKING:
     from tschurn.features.windows import WindowSet
 
 _LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
+_WINDOWS = (c.VOCABULARY, c.USER_DAYS, c.FEATURES, c.WINDOWS, c.MONEY, c.UNSCORED, c.EXCLUSIONS)
+_SEGMENTS = (
+    c.PRIORITY, c.THRESHOLD, c.THRESHOLDS, c.LIST_STABILITY, c.FIRMNESS, c.PLANE, c.COMPARISON, c.MATCHING, c.SUBGROUPS,
+    c.DIVERGENCE, c.ECDF, c.RULES, c.RFM, c.RFM_TRANSITIONS, c.JOINT, c.BACKTEST, c.BACKTEST_SCORES, c.GAIN,
+)  # fmt: skip
 _PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
 _JUDGED = 3_000  # test windows at most
 # Where the tables of a stage have their contracts, by the first part of its name; those it reads it depends on anyway.
 _CONTRACTS = {
     "simulation": ["simulator"], "log": ["events"], "exploration": ["exploration"], "windows": ["features"],
     "origins": ["models"], "horizons": ["exploration", "features", "models"], "ablation": ["explain"],
-    "truth": ["simulator"], "seeds": ["segments"], "value": ["segments"],
+    "truth": ["simulator"], "contacts": ["events"], "seeds": ["segments"], "value": ["segments"],
 }  # fmt: skip
 
 
@@ -65,11 +71,15 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
 
     simulated = experiment.log.simulated
     files = [] if simulated else [*fingerprint(events.input_files(experiment)), *events.input_state(experiment)]
+    if experiment.contacts:
+        events.contact_files(experiment)  # a missing file is told before a long log is read
     with Run(folder) as run_folder:
         stages = _Stages(experiment, run_folder, progress)
         if simulated:
             stages.simulation()
         stages.log(files)
+        if experiment.contacts:
+            stages.contacts()
         stages.exploration()
         stages.windows()
         stages.horizons()
@@ -139,6 +149,25 @@ class _Stages:
 
         return events.open_log(self._logged(), self.done["log"].path)
 
+    def contacts(self) -> None:
+        """The files of [contacts] → who was contacted when, of the users of the log."""
+        from tschurn import events
+        from tschurn.segments import pseudonyms
+
+        experiment = self._logged()
+        key = pseudonyms.secret() if pseudonyms.KEY_VARIABLE in os.environ else None
+
+        def compute(out: StageFolder) -> None:
+            hide = None if key is None else lambda ids: pseudonyms.pseudonyms(ids, key)
+            found = events.read_contacts(experiment, self.done["log"].path, hide)
+            for table in (c.CONTACTS, c.CONTACTS_READ):
+                out.write(table, found[table.name])
+
+        # another key knows other rows; the key itself is written nowhere
+        inputs = {"files": fingerprint(events.contact_files(experiment)), "path": experiment.contacts.path,
+                  "key": key and hashlib.sha256(key).hexdigest()}  # fmt: skip
+        self._stage("contacts", ["events/contacts", "spreadsheet"], ["log"], inputs, compute)
+
     def exploration(self) -> None:
         """EVENT_LOG → what the data looks like."""
         from tschurn import exploration
@@ -160,22 +189,33 @@ class _Stages:
 
     def windows(self) -> None:
         """EVENT_LOG → panel, history, WINDOWS; and which targets there are."""
-        from tschurn import events, features
+        from tschurn import events, features, segments
         from tschurn.explain import levers
+
+        contacted = self.experiment.contacts is not None
 
         def compute(out: StageFolder) -> None:
             known = {table.name: self._read("log", table) for table in (c.LOG_SUMMARY, c.PLATFORM_DAYS, c.FACTS)}
+            if contacted:
+                known[c.CONTACTS.name] = self._read("contacts", c.CONTACTS)
             with self._event_log() as event_log, events.open_daily(self.experiment, self.done["log"].path) as acts:
                 tables, history = features.build_windows(
                     event_log, acts, known, self.experiment, out.path, self.progress
                 )
-            for table in (c.VOCABULARY, c.USER_DAYS, c.FEATURES, c.WINDOWS, c.MONEY, c.UNSCORED):
+            for table in _WINDOWS:
                 out.write(table, tables[table.name])
             out.write_array("history", history)
 
         sections = {name: self._section(name) for name in ("windows", "targets", "split", "features")}
-        self._stage("windows", ["features", "blocks"], ["log"], {**sections, "seed": self._seed}, compute)
-        levers.check(self._read("windows", c.FEATURES), self.experiment.explain.levers)  # before anything is trained
+        inputs = {**sections, "seed": self._seed}
+        if contacted:
+            inputs["contacts"] = self.experiment.contacts.include
+        after = ["log", "contacts"] if contacted else ["log"]
+        self._stage("windows", ["features", "blocks"], after, inputs, compute)
+        # what the experiment file names wrongly is told before anything is trained
+        known_features = self._read("windows", c.FEATURES)
+        levers.check(known_features, self.experiment.explain.levers)
+        segments.check(known_features, self.experiment)
         self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
         self.origins = self._earlier_origins()
 
@@ -301,25 +341,36 @@ class _Stages:
             self.progress(job.stage, 1, 1)
 
     def segments(self) -> None:
-        """Probabilities and reasons → who first; writes the lists."""
+        """Probabilities, money and reasons → who first, and the proof; writes the lists."""
         from tschurn import segments
 
         windows = self._windows()
         profile = windows.profile(windows.newest())
 
         def compute(out: StageFolder) -> None:
-            scores, out_of_time = (self._per_target("models", table) for table in (c.SCORES, c.OUT_OF_TIME))
-            tables = segments.segment(scores, out_of_time, profile, self.experiment)
-            for table in (c.PRIORITY, c.THRESHOLD, c.COMPARISON):
-                out.write(table, tables[table.name])
-            tested, used = (self._per_target("models", table) for table in (c.PREDICTIONS, c.TARGET_SUMMARY))
-            out.write(c.JOINT, segments.joint_rate(tested, used, self.experiment))
+            per_target = {
+                "models": (c.SCORES, c.OUT_OF_TIME, c.PREDICTIONS, c.TARGET_SUMMARY),
+                "seeds": (c.SEED_SCORES,),
+            }
+            whole = {"windows": (c.FEATURES, c.USER_DAYS, c.MONEY), "log": (c.FACTS, c.LOG_SUMMARY),
+                     "value": (c.EXPECTED_VALUES,)}  # fmt: skip
+            tables = {t.name: self._per_target(stage, t) for stage, some in per_target.items() for t in some}
+            tables |= {t.name: self._read(stage, t) for stage, some in whole.items() for t in some}
+            found = segments.segment(tables, profile, self.experiment, self.progress)
+            for table in _SEGMENTS:
+                out.write(table, found[table.name])
 
-        after = ["windows", *(f"models.{t}" for t in self.targets)]
-        inputs = {name: self._section(name) for name in ("segments", "targets")}
+        after = ["log", "windows", "value", *(f"{stage}.{t}" for stage in ("models", "seeds") for t in self.targets)]
+        read = ("segments", "targets", "windows", "profiles", "rfm", "costs")
+        inputs = {**{name: self._section(name) for name in read}, "seed": self._seed}
         self._stage("segments", ["segments"], after, inputs, compute)
         priority = self._read("segments", c.PRIORITY)
-        segments.write_lists(priority, self._reasons_of_list(), profile, self.experiment, self.run.folder)
+        contacts = self._read("contacts", c.CONTACTS) if "contacts" in self.done else None
+        self.people = segments.write_lists(
+            priority, self._reasons_of_list(), profile, self._read("windows", c.MONEY),
+            self._read("segments", c.FIRMNESS), self.experiment, self.run.folder,
+            segments.resting(contacts, priority, self.experiment),
+        )  # fmt: skip
         StageFolder(self.run.folder).write(c.PREDICTIONS, self._per_target("models", c.PREDICTIONS))
 
     def truth(self) -> None:
@@ -360,16 +411,20 @@ class _Stages:
         for stage, names in (
             ("log", (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.PLATFORM_DAYS, c.QUALITY)),
             ("exploration", (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS)),
-            ("windows", (c.FEATURES, c.WINDOWS, c.UNSCORED)),
+            ("windows", (c.FEATURES, c.WINDOWS, c.UNSCORED, c.EXCLUSIONS)),
+            ("contacts", (c.CONTACTS_READ,)),
+            ("value", (c.VALUE_MODEL,)),
             ("horizons", (c.SUFFICIENCY, c.RETURN_TIMES, c.ANOMALY, c.ANOMALY_CALIBRATION, c.ANOMALY_GAIN)),
-            ("segments", (c.PRIORITY, c.THRESHOLD, c.COMPARISON, c.JOINT)),
+            ("segments", _SEGMENTS),
         ):
-            tables |= {table.name: self._read(stage, table) for table in names}
+            if stage in self.done:
+                tables |= {table.name: self._read(stage, table) for table in names}
         tables |= {table.name: self._per_target("models", table) for table in PER_TARGET}
         if self.experiment.split.kind == "rolling":
             tables[c.ORIGINS.name] = self._all_origins()
         tables |= {table.name: self._per_target("explain", table) for table in EXPLANATIONS}
         tables[c.REASONS.name] = self._reasons_of_list()
+        tables[c.LIST.name] = self.people
         tables[c.ABLATION.name] = self._per_target("ablation", c.ABLATION)
         if "truth" in self.done:
             tables |= {table.name: self._read("truth", table) for table in (c.TRUTH_FIGURES, *_PORTRAIT)}
@@ -386,7 +441,8 @@ class _Stages:
         return self.experiment.experiment.seed
 
     def _section(self, name: str) -> dict[str, Any]:
-        return getattr(self.experiment, name).model_dump(mode="json")
+        section = getattr(self.experiment, name)
+        return {} if section is None else section.model_dump(mode="json")
 
     def _stage(
         self, name: str, source: list[str], after: list[str], inputs: dict[str, Any],

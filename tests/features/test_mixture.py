@@ -10,8 +10,8 @@ import pytest
 from synthetic import FIRST, build, experiment, make_log
 
 from tschurn.features import history as h
+from tschurn.features.groups import Groups
 from tschurn.features.labels import Activity
-from tschurn.features.mixture import Groups
 from tschurn.features.windows import WindowSet
 
 N = 24

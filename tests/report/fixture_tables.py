@@ -305,15 +305,43 @@ def _explain(rng: np.random.Generator, targets: tuple[str, ...]) -> dict[str, pd
     return frames | {name: pd.concat(parts, ignore_index=True) for name, parts in long.items()}
 
 
+def _who_first(frame: pd.DataFrame, threshold: float, sticker: bool) -> dict[str, pd.DataFrame]:
+    """What other rules would choose, how steady the list is, and the plane."""
+    newest, week = frame["anchor_day"].iloc[0], timedelta(days=7)
+    n, group = len(frame), int((frame["segment"] == "priority").sum())
+    rules = [("quantile", True, 0.1, threshold, "out_of_time", 1200, group, 1.0, None),
+             ("capacity", False, 40.0, threshold / 2, "scored", n, 40, 0.4, None),
+             ("knee", False, None, threshold * 0.8, "out_of_time", 1200, group + 9, 0.8, None),
+             ("mixture", False, None, None, "out_of_time", 1200, None, None, "one_component")]  # fmt: skip
+    lists = [("seed", newest, str(seed), n, group, group, group - 2, 0.8, 0.05, 0.98) for seed in (8, 9)]
+    lists += [("anchor", newest - k * week, str(newest - (k - 1) * week), n - 9, group, group - 1, group - 4,
+               0.6 + k / 50, 0.05, 0.9) for k in (4, 3, 2, 1)]  # fmt: skip
+    firm = np.where(frame["segment"] == "priority", np.where(frame["rank"] % 3 == 0, "swing", "firm"), "out")
+    edges = [(a, a + 0.25, b, c) for a in (0.0, 0.25, 0.5, 0.75) for b, c in ((0.0, 0.1), (0.1, 0.3), (0.3, 1.0))]
+    plane = [(*edge, 60 - 4 * i, 900.0 - 70 * i, 400 - 36 * i, 0.1 + i / 20, 0.5 - i / 25, 5000.0 - 400 * i)
+             for i, edge in enumerate(edges)]  # fmt: skip
+    made = {"thresholds": rules, "list_stability": lists, "plane": plane if sticker else []}
+    frames = {name: pd.DataFrame(rows, columns=list(BY_NAME[name].columns)) for name, rows in made.items()}
+    frames["thresholds"] = frames["thresholds"].astype({"users": "Int64"})
+    firmness = frame[["user_id"]].assign(lists=np.int32(4), chosen=np.where(firm == "firm", 1, 0.5), firm=firm)
+    money = frame[["user_id", "anchor_day"]].assign(
+        recency=np.int32(2), stickers_7=1.0, stickers_28=4.0, value_28=40.0, value_next=None
+    )
+    money[["stickers_7", "stickers_28", "value_28"]] *= 1 if sticker else np.nan
+    return frames | {"firmness": firmness, "money": money}
+
+
 def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     churn = rng.beta(1.2, 2.0, users)
     gift = rng.beta(0.7, 5.0, users) if sticker else np.full(users, np.nan)
     priority = np.clip(churn * gift if sticker else churn, 1e-9, 1)
     threshold = float(np.quantile(priority, 0.9))
     segment = np.where(priority >= threshold, "priority", np.where(churn >= 0.5, "other_churners", "rest"))
+    segment = np.where((segment == "rest") & (gift >= 0.3), "favourites", segment)
     ids = [f"user-{u}" for u in range(users)]
     frame = pd.DataFrame({"user_id": ids, "anchor_day": FIRST + timedelta(days=DAYS - 1), "segment": segment})
     frame = frame.assign(p_churn=churn, p_sticker=gift, priority=priority, log_priority=np.log(priority))
+    frame = frame.assign(value_at_risk=churn * 20 * gift)
     for p in ("p_churn", "p_sticker"):
         frame = frame.assign(**{f"{p}_low": 0.8 * frame[p], f"{p}_high": 0.8 * frame[p] + 0.2})
     frame = frame.sort_values("priority", ascending=False, kind="stable").reset_index(drop=True)
@@ -321,7 +349,7 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
     frame["rank"] = np.arange(1, users + 1)
     sizes = frame["segment"].value_counts()
     counts = tuple(int(sizes.get(s, 0)) for s in contracts.SEGMENTS)
-    rule = [("quantile", 0.1, threshold, "out_of_time", 1200, 0.5, *counts)]
+    rule = [("quantile", 0.1, threshold, "out_of_time", 1200, 0.5, 0.3 if sticker else None, "priority", *counts)]
     en = f"last own event 5 days ago, 1.2 as a rule {HOSTILE[1]}"
     ko = "마지막 활동이 5일 전 (보통 1.2일)"
     newest = frame["anchor_day"].iloc[0]
@@ -358,6 +386,7 @@ def _segments(rng: np.random.Generator, users: int, sticker: bool, targets: tupl
         "priority": frame[list(contracts.PRIORITY.columns)],
         "joint": _joint(sticker),
         "threshold": pd.DataFrame(rule, columns=list(contracts.THRESHOLD.columns)),
+        **_who_first(frame, threshold, sticker),
         "reasons": pd.DataFrame(reasons, columns=list(contracts.REASONS.columns)),
         "shared_reasons": _shared(frame, targets, en, ko),
         "comparison": pd.DataFrame(compared, columns=list(contracts.COMPARISON.columns)),

@@ -8,7 +8,6 @@ import re
 import runpy
 from pathlib import Path
 
-import numpy as np
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from tschurn.report import figures as fig
 from tschurn.report.render import Texts, json_for_script
 from tschurn.report.summary import summarise
-from tschurn.report.theme import LINE_WIDTH, safe, short
+from tschurn.report.theme import LINE_WIDTH, safe
 
 made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
 TEXTS = Texts.load("en")
@@ -128,27 +127,6 @@ def test_paths_carry_the_counts(tables, drawn):
     link = drawn["paths"].data[0].link
     assert sum(link.value) == tables["paths"]["n"].nlargest(60).sum()
     assert max(link.source) < len(drawn["paths"].data[0].node.label)
-
-
-def test_histogram_counts_every_user(tables, drawn):
-    assert sum(sum(trace.y) for trace in drawn["priorities"].data) == len(tables["priority"])
-
-
-def test_plane_shows_each_segment_where_it_is(tables, drawn):
-    priority = tables["priority"]
-    for trace in drawn["plane"].data[1:]:
-        segment = next(s for s in ("priority", "other_churners", "rest") if TEXTS.plain(f"segments.{s}") == trace.name)
-        part = priority[priority["segment"] == segment]
-        np.testing.assert_allclose(np.sort(trace.x), np.sort(short(part["p_churn"])))
-    curve = drawn["plane"].data[0]
-    threshold = tables["threshold"]["threshold"][0]
-    np.testing.assert_allclose(np.array(curve.x) * np.array(curve.y), threshold, rtol=1e-3)
-
-
-def test_plane_is_thinned_for_many_users():
-    many = made["tables"](users=12_000)
-    figure = fig.plane(many["priority"], 0.1, TEXTS)
-    assert max(len(trace.x) for trace in figure.data) <= fig.DOTS_SHOWN
 
 
 def test_variables_of_the_score_have_names(drawn):

@@ -198,7 +198,7 @@ def test_list_is_the_head_of_the_ranking_with_reasons(tables):
 
 def test_integer_ids_stay_integers(tables):
     codes = {u: i for i, u in enumerate(tables["priority"]["user_id"])}
-    for name in ("priority", "reasons"):
+    for name in ("priority", "reasons", "money", "firmness"):
         tables[name] = tables[name].assign(user_id=tables[name]["user_id"].map(codes).astype("int64"))
     rows = summary_of(tables)["list"]
     assert [r["user_id"] for r in rows] == list(range(20))
@@ -273,7 +273,7 @@ def test_is_json_without_nan_whatever_is_missing(tables):
         found = summary_of(given, simulated=True)
         json.dumps(found, allow_nan=False)
         assert found["targets"] == {"churn": {}, "sticker": {}}
-        assert found["segments"] == {"priority": 0, "other_churners": 0, "rest": 0}
+        assert found["segments"] == {"priority": 0, "other_churners": 0, "favourites": 0, "rest": 0}
         assert found["rows"] == found["users"] == 0
     for name in tables:
         json.dumps(summary_of({k: v for k, v in tables.items() if k != name}, simulated=True), allow_nan=False)

@@ -135,3 +135,25 @@ EVENT_NAMES = Table(
         "last_day": "date",
     },
 )
+CONTACTS = Table(
+    "contacts",
+    "Who was contacted on which day, of the users of the log.",
+    ("user_id", "contacted_on"),
+    {"user_id": "id", "contacted_on": "date"},
+)
+CONTACTS_READ = Table(
+    "contacts_read",
+    "One row: what the files of contacts held: files, rows, rows with a day and an id (contacted), of these such whose "
+    "id is none of the log's (unknown); then contacts (a user, a day), their users, first and last day.",
+    (),
+    {
+        "files": "int64",
+        "rows": "int64",
+        "contacted": "int64",
+        "unknown": "int64",
+        "contacts": "int64",
+        "users": "int64",
+        "first_day": "date?",
+        "last_day": "date?",
+    },
+)

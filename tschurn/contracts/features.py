@@ -116,7 +116,7 @@ WINDOWS = Table(
     "churned and sticker are null for open windows (and sticker where there is no such target). "
     "split: one of SPLITS; 'validation' is the half of the validation users by which models are "
     "chosen, 'calibration' the other half; 'purged' lies across two blocks, 'excluded' touches a day on which "
-    "the platform's log fails.",
+    "the platform's log fails, or one on which the user was contacted (EXCLUSIONS).",
     ("user_id", "anchor_day"),
     {
         "user_id": "id",
@@ -144,4 +144,20 @@ UNSCORED = Table(
     "observation) or 'too_new' (known for less than min_history_days); last_day is their last own event.",
     ("user_id",),
     {"user_id": "id", "reason": "string", "last_day": "date?"},
+)
+EXCLUSIONS = Table(
+    "exclusions",
+    "Why windows have the split 'excluded': 'outage' (a day on which the platform's log fails) or 'contact' (a day on "
+    "which the user was contacted), in the observation or the outcome; 'contact' counts those that no outage touches.",
+    ("reason",),
+    {"reason": "string", "windows": "int64", "users": "int64"},
+)
+LIST_OUTCOMES = Table(
+    "list_outcomes",
+    "What happened after the anchors of listed users. status: 'closed' (what happened is known), 'open' (the log ends "
+    "inside the outcome), 'before' (the log begins inside the observation), 'unknown' (the log has no such user), or "
+    "'inactive' (it has no own act of the user in the observation, so the list was made from another log). churned and "
+    "sticker are null unless closed, sticker also without such a target.",
+    ("user_id", "anchor_day"),
+    {"user_id": "id", "anchor_day": "date", "status": "string", "churned": "int8?", "sticker": "int8?"},
 )

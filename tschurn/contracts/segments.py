@@ -59,13 +59,15 @@ JOINT = Table(
 )
 THRESHOLD = Table(
     "threshold",
-    "One row: the method, the value of the priority threshold, what it was learned on ('out_of_time' "
-    "windows, the 'scored' users, or 'given' in the experiment file), the p_churn from "
-    "which a user counts as likely to churn, and the sizes of the segments.",
+    "One row: the rule that cuts (the experiment's, or 'quantile' where that found none; THRESHOLDS says why) and its "
+    "parameter (null: it has none), the least score of the group, what it was learned on ('out_of_time' windows, the "
+    "'scored' users, or 'given' in the experiment file), the p_churn from which a user counts as likely to churn, the "
+    "p_sticker from which one who is not is a favourite (null: nobody is), the score that ranks ('priority', or "
+    "'value_at_risk' where the experiment asks for it and values are expected), and the sizes of the segments.",
     (),
     {
         "method": "string",
-        "parameter": "float64",
+        "parameter": "float64?",
         "threshold": "float64",
         "learned_on": "string",
         "learned_windows": "int64",
@@ -81,9 +83,10 @@ THRESHOLD = Table(
 THRESHOLDS = Table(
     "thresholds",
     "What each rule would choose: 'value', 'quantile', 'capacity' (where the experiment file has their parameter), "
-    "'knee' and 'mixture'; the one of the experiment is chosen. threshold, how many scored users reach it; jaccard: "
-    "of that group with the chosen one. note: a code of why a rule found none ('no_knee', 'one_component', "
-    "'too_few', 'no_spread'); then what is not known is null.",
+    "'knee' and 'mixture'; the one that cuts the list is chosen. threshold, how many scored users reach it; jaccard: "
+    "of that group with the chosen one. note: a code of why a rule found none ('no_knee', 'one_component', 'overlap': "
+    "of the two components, 'too_few', 'no_spread', 'other_score': the value is meant for a score that could not be "
+    "computed); then what is not known is null.",
     ("method",),
     {
         "method": "string",
@@ -153,9 +156,59 @@ FIRMNESS = Table(
     "firmness",
     "How sure a user's place in the priority group is. chosen: share of the lists (this one, other seeds, and the "
     "anchor before where the user was scored then) that hold the user. firm: 'firm' (all), 'swing' (some), 'out' "
-    "(none).",
+    "(none), null where there is no other list to compare with.",
     ("user_id",),
-    {"user_id": "id", "lists": "int32", "chosen": "float64", "firm": "string"},
+    {"user_id": "id", "lists": "int32", "chosen": "float64", "firm": "string?"},
+)
+LIST = Table(
+    "list",
+    "What callers and analysts get, as CSV and as Parquet: the scored users, best first; the priority group alone has "
+    "those who are held out at its end, and nobody who is `resting` (contacted too recently). segment and firm: told "
+    "in the experiment's language. holdout: to be left alone, so that the effect of contacting can be measured. "
+    "contacted_on: to be filled in. action: of the first reason that has one, or that the user is not to be contacted. "
+    "Then up to three reasons of churn, whether they hold for this user, when and how often the user acts, the "
+    "probabilities, and of each reason its feature and what it adds to the log-odds. What is not known is null: "
+    "supporters of users without any, money without a sticker target, most "
+    "habits without history. user_id: the log's, or a pseudonym.",
+    ("user_id",),
+    {
+        "user_id": "id",
+        "rank": "int64",
+        "segment": "string",
+        "holdout": "bool",
+        "contacted_on": "date?",
+        "action": "string?",
+        "reason_1": "string?",
+        "reason_2": "string?",
+        "reason_3": "string?",
+        "reasons_reliable": "bool?",
+        "last_active_day": "date?",
+        "days_since_last_act": "int32?",
+        "usual_rhythm": "string?",
+        "active_days_of_last_28": "int32?",
+        "days_since_first_act": "int32?",
+        "top_supporter_quiet": "bool?",
+        "value_of_last_28_days": "float64?",
+        "firm": "string?",
+        "p_churn": "float64",
+        "p_churn_low": "float64",
+        "p_churn_high": "float64",
+        "p_sticker": "float64?",
+        "p_sticker_low": "float64?",
+        "p_sticker_high": "float64?",
+        "priority": "float64",
+        "log_priority": "float64",
+        "value_at_risk": "float64?",
+        "reason_1_feature": "string?",
+        "reason_2_feature": "string?",
+        "reason_3_feature": "string?",
+        "reason_1_contribution": "float64?",
+        "reason_2_contribution": "float64?",
+        "reason_3_contribution": "float64?",
+        "resting": "bool",
+        "anchor_day": "date",
+        "outcome_days": "int32",
+    },
 )
 PLANE = Table(
     "plane",
@@ -189,7 +242,8 @@ COMPARISON = Table(
     "the same p_churn, as of MATCHING), variable by variable, one row per user: Welch's t with its p, Mann-Whitney's "
     "rank_p beside it, q: Benjamini-Hochberg over the larger of p and rank_p, Hedges' g with interval. circular: the "
     "variable enters the score; its q is null. Welch's statistics are null where a group has fewer "
-    "than two users or no variance, hedges_g and rank_p where both together have none.",
+    "than two users or no variance, hedges_g and rank_p where both together have none. Of 'matched' t, df, p and the "
+    "interval are those of the pairs' differences, rank_p is Wilcoxon's; null where all differences are the same.",
     ("versus", "variable"),
     {
         "versus": "string",
@@ -231,7 +285,9 @@ DIVERGENCE = Table(
     "divergence",
     "How the mix of events of a segment's users (in their observations) differs from everybody's: `share` of the "
     "events of a side that are of this kind, beside everybody's; contribution: share · ln(share / everybody), in nats; "
-    "they add up to the Kullback-Leibler divergence of the segment, side by side.",
+    "they add up to the Kullback-Leibler divergence of the segment, side by side. users: of the segment, with events "
+    "of that side. chance: the divergence that 95 % of groups of as many users drawn at random stay below. Absent: "
+    "kinds of event that nobody has, and segments without any event of a side.",
     ("segment", "side", "event"),
     {
         "segment": "string",
@@ -243,19 +299,33 @@ DIVERGENCE = Table(
         "everybody": "float64",
         "contribution": "float64",
         "users": "int64",
+        "chance": "float64",
     },
 )
 ECDF = Table(
     "ecdf",
-    "Distribution of one number in each segment and for 'all': the share of users with at most x, at up to 101 points.",
+    "Distribution of one number in each segment and for 'all': the share of users with at most x, at up to 101 points "
+    "(all values where they are no more). variable: 'ratio' (numerator / denominator, two features), 'p_churn' or "
+    "'value_28'; users: those who have it, the others are left out.",
     ("variable", "segment", "x"),
-    {"variable": "string", "segment": "string", "x": "float64", "share": "float64", "users": "int64"},
+    {
+        "variable": "string",
+        "numerator": "string?",
+        "denominator": "string?",
+        "segment": "string",
+        "x": "float64",
+        "share": "float64",
+        "users": "int64",
+    },
 )
 RULES = Table(
     "rules",
     "Leaves of a shallow tree that tells a segment from everybody else, by variables that do not enter the score. "
-    "conditions: a JSON list of [variable, '<=' or '>', number]; users in the leaf, how many of the segment, their "
-    "share with its Wilson 95 % interval; auc: of the tree on users it has not seen, by cross-validation.",
+    "conditions: a JSON list of [variable, '<=', '>' or '=', number], all of which hold in the leaf (empty: the tree "
+    "found nothing to split by); the number is whole (3, not 3.0) where all values of the variable are; '=' where no "
+    "scored user has another value that fits. users in the leaf, how many of the segment, their share with its Wilson "
+    "95 % interval, on the users that the tree was grown on; auc: of such trees on users they have not seen, by "
+    "cross-validation (null: too few).",
     ("segment", "leaf"),
     {
         "segment": "string",
@@ -273,7 +343,9 @@ SUBGROUPS = Table(
     "subgroups",
     "Errors of the used model on test windows by subgroup of the users. attribute: a fact of the user, or a band of "
     "tenure, activity or value; 'all' with the group 'all' is everybody. cut: from which p on a window is positive. "
-    "Rates are null where nobody is there to be counted.",
+    "tpr_gap, fpr_gap: the group's rate minus everybody's, with intervals that hold for all gaps of the target at "
+    "once. calibration: mean p minus the share that came true. Rates are null where nobody is there to be counted, "
+    "intervals where too few users are.",
     ("target", "attribute", "group"),
     {
         "target": "string",
@@ -297,15 +369,17 @@ SUBGROUPS = Table(
         "fdr": "float64?",
         "fnr": "float64?",
         "for": "float64?",
+        **{f"{rate}_gap{end}": "float64?" for rate in ("tpr", "fpr") for end in ("", "_low", "_high")},
         "auc": "float64?",
         "calibration": "float64",
     },
 )
 RFM = Table(
     "rfm",
-    "Recency, frequency and value of each user in each of two periods, from 1 (least) to the number of cuts, the "
-    "weighted score from 0 to 100, and its class: 'best', 'good', 'fair', 'other', or 'absent' (no act; all "
-    "else null).",
+    "Recency (days from the last active day to the period's last), frequency (active days) and value (of stickers; "
+    "own acts without a sticker target) of each user in each of two periods; r, f, m: from 1 (least) to the number of "
+    "cuts; their weighted score, up to 100, and its class: 'best', 'good', 'fair', 'other', or 'absent' (no activity; all "
+    "else null). Without users who are absent in both. Empty where the log is shorter than two periods.",
     ("period", "user_id"),
     {
         "period": "int8",
@@ -324,8 +398,8 @@ RFM = Table(
 )
 RFM_TRANSITIONS = Table(
     "rfm_transitions",
-    "From the class of the first period to that of the second: users, their share of the first class and of all, and "
-    "the share of them that are in the priority group now (null where none is scored).",
+    "From the class of the first period to that of the second: users, their share of the first class and of all, how "
+    "many of them are scored now, and which share of those is in the priority group (null where none is scored).",
     ("from", "to"),
     {
         "from": "string",
@@ -333,6 +407,7 @@ RFM_TRANSITIONS = Table(
         "users": "int64",
         "share_of_from": "float64?",
         "share_of_all": "float64",
+        "scored": "int64",
         "priority": "float64?",
     },
 )
@@ -357,8 +432,9 @@ BACKTEST = Table(
 BACKTEST_SCORES = Table(
     "backtest_scores",
     "Each score in one line: lift at a tenth and at a fifth with intervals, quality (the mean lift over all sizes of "
-    "the list, less chance, as a share of what a list that knew would have: 0 is random, 100 perfect), and how far it "
-    "is behind the priority's quality, with its interval (null for the priority itself).",
+    "the list, less chance, as a share of what a list that knew would have: 0 is random, 100 perfect, negative worse "
+    "than random), and how far it is behind the priority's quality (negative: ahead of it), with its interval (null "
+    "for the priority itself).",
     ("score", "caught"),
     {
         "score": "string",
@@ -382,10 +458,10 @@ BACKTEST_SCORES = Table(
 )
 GAIN = Table(
     "gain",
-    "Expected gain a week of calling the first `calls` users by the list's score, with the costs of the experiment "
-    "file: success × value of the churners among them − cost × calls, averaged over the test anchors, with its "
-    "interval. best: at the size with the largest gain (best_low to best_high: the interval of that size, in its row). "
-    "Empty without [costs].",
+    "Expected gain a week of calling the first `calls` users by the experiment's score, with the costs of the "
+    "experiment file: success × margin × value at risk that they hold − cost × calls, averaged over the test anchors, "
+    "with its interval; from 0 calls on, which gain nothing. best: at the size with the largest gain (best_low to "
+    "best_high: the interval of that size, in its row). Empty without [costs], and where nothing was at risk.",
     ("calls",),
     {
         "calls": "int64",

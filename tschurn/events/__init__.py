@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,3 +60,26 @@ def input_state(experiment: Experiment) -> list[dict[str, Any]]:
     from tschurn.events import reader
 
     return reader.state(experiment)
+
+
+def contact_files(experiment: Experiment) -> list[Path]:
+    """The files of [contacts], none without that section. Raises ListError when there is none where it says."""
+    from tschurn.events import contacts
+
+    return contacts.files(experiment.contacts.path) if experiment.contacts else []
+
+
+def read_contacts(
+    experiment: Experiment, folder: Path, pseudonyms: Callable[[pd.Series], pd.Series] | None = None
+) -> dict[str, pd.DataFrame]:
+    """The files of [contacts] and the folder that `read_log` filled → CONTACTS and CONTACTS_READ by name.
+
+    pseudonyms: ids → those that the lists have in their place. Raises ListError for whatever is wrong with a file.
+    """
+    from tschurn.events import contacts
+
+    with open_daily(experiment, folder) as acts:
+        users = acts.select("user_id").distinct().order_by("user_id").to_pyarrow()["user_id"].to_pandas()
+    also = pseudonyms(users) if pseudonyms else None
+    found, read = contacts.contacts(contact_files(experiment), users, also)
+    return {"contacts": found, "contacts_read": read}

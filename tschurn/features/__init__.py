@@ -28,11 +28,13 @@ def build_windows(
     folder: Path,
     progress: Progress,
 ) -> tuple[dict[str, pd.DataFrame], np.ndarray]:
-    """EVENT_LOG and DAILY → VOCABULARY, FEATURES, WINDOWS, MONEY, UNSCORED, USER_DAYS by name, and the history matrix.
+    """EVENT_LOG and DAILY → VOCABULARY, FEATURES, WINDOWS, MONEY, UNSCORED, EXCLUSIONS, USER_DAYS by name, and the
+    history matrix.
 
     Writes SUPPORTERS (where the log has any) and ARRAYS but for history (.npy) into `folder`. known: the tables
-    LOG_SUMMARY, PLATFORM_DAYS and FACTS of the log. Raises TooShortError when the log cannot be split, or churn has one
-    class only in a block; LogError when no event counts as activity, or the panel would be out of all proportion.
+    LOG_SUMMARY, PLATFORM_DAYS and FACTS of the log, and CONTACTS where there are any. Raises TooShortError when the log
+    cannot be split, or churn has one class only in a block; LogError when no event counts as activity, or the panel
+    would be out of all proportion.
     """
     from tschurn.features.build import Builder
 
@@ -46,12 +48,19 @@ def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int
     return windows.split_at(index, days, experiment, origin)
 
 
+def outcomes_of(acts: ir.Table, listed: pd.DataFrame, summary: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """DAILY, listed users (user_id, anchor_day) and LOG_SUMMARY → LIST_OUTCOMES, by the definitions of the labels."""
+    from tschurn.features import outcomes
+
+    return outcomes.outcomes(acts, listed, summary, experiment)
+
+
 def open_windows(
     index: pd.DataFrame, features: pd.DataFrame, arrays: Mapping[str, np.ndarray], experiment: Experiment
 ) -> WindowSet:
     """WINDOWS, FEATURES and the stage's arrays (ARRAYS) → WindowSet."""
+    from tschurn.features.groups import Record
     from tschurn.features.lives import Lives
-    from tschurn.features.mixture import Record
     from tschurn.features.windows import WindowSet
 
     last = index.iloc[-1]

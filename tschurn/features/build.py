@@ -59,7 +59,9 @@ class Builder:
         self._people()
         acts = labels.activity(self.user_days, self.users, self.first, self.days)
         self._progress(4, "labels")
-        found = index.windows(acts, self.users, self.first, self._outages(), self.experiment)
+        found, exclusions = index.windows(
+            acts, self.users, self.first, self._outages(), self.experiment, self._contacts()
+        )
         index.refuse_poor_churn(found, acts, self.experiment)
         history = self._blocks(acts, found)
         for name in ("active", "stickers", "sticker_value", "first_hour", "last_hour"):
@@ -71,6 +73,7 @@ class Builder:
             "windows": found,
             "money": money(acts, found, self.experiment.windows, self.has_sticker),
             "unscored": index.unscored(found, acts, self.users, self.first, observe),
+            "exclusions": exclusions,
             "vocabulary": self.words,
             "user_days": self.user_days,
         }, history
@@ -130,6 +133,11 @@ class Builder:
         days = self.known["platform_days"]
         flagged = pd.to_datetime(days.loc[days["flag"].notna(), "day"])
         return ((flagged - self.first).dt.days).tolist()
+
+    def _contacts(self) -> pd.DataFrame | None:
+        """CONTACTS, where windows with a contact must not be learned from."""
+        asked = self.experiment.contacts
+        return self.known.get("contacts") if asked is not None and not asked.include else None
 
     def _blocks(self, acts: labels.Activity, found: pd.DataFrame) -> np.ndarray:
         """Panel (to its file) and history, block of users by block; → history [windows × features]."""

@@ -14,9 +14,13 @@ from tschurn.features.labels import Activity
 
 
 def windows(
-    acts: Activity, users: pd.Index, first: pd.Timestamp, outages: Collection[int], experiment: Experiment
-) -> pd.DataFrame:
-    """Activity → WINDOWS, ordered by anchor, then user. outages: days (positions) that no window may touch."""
+    acts: Activity, users: pd.Index, first: pd.Timestamp, outages: Collection[int], experiment: Experiment,
+    contacts: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Activity → WINDOWS, ordered by anchor, then user; and EXCLUSIONS.
+
+    outages: days (positions) that no window may touch; contacts: CONTACTS, days that no window of that user may.
+    """
     shape, days = experiment.windows, acts.active.shape[1]
     anchors = splits.anchors(days, shape)
     eligible = labels.eligible(acts.active, anchors, shape) & _known_long_enough(acts, anchors, experiment)
@@ -31,7 +35,8 @@ def windows(
     split = splits.assign(user, anchor, days, shape, experiment.split, experiment.experiment.seed)
     failed = np.zeros((1, days), dtype=bool)
     failed[0, list(outages)] = True
-    touched = labels.touches(failed, anchor, shape)[0] & closed
+    failing = labels.touches(failed, anchor, shape)[0] & closed
+    treated = labels.touches(_contacted(contacts, users, first, days), anchors, shape)[user, where] & closed & ~failing
     index = pd.DataFrame(
         {
             "user_id": users.to_numpy()[user],
@@ -41,13 +46,26 @@ def windows(
             "closed": closed,
             "churned": label(acts.active, False),
             "sticker": label(acts.stickers, True),
-            "split": np.where(touched, "excluded", split),
+            "split": np.where(failing | treated, "excluded", split),
         }
     )
     index.loc[~index["closed"], ["churned", "sticker"]] = pd.NA
     if experiment.targets.sticker is None:
         index["sticker"] = pd.array([pd.NA] * len(index), dtype="Int8")
-    return index
+    exclusions = [(reason, int(rows.sum()), len(np.unique(user[rows])))
+                  for reason, rows in (("outage", failing), ("contact", treated)) if rows.any()]  # fmt: skip
+    return index, pd.DataFrame(exclusions, columns=["reason", "windows", "users"])
+
+
+def _contacted(contacts: pd.DataFrame | None, users: pd.Index, first: pd.Timestamp, days: int) -> np.ndarray:
+    """CONTACTS → [users × days] bool; contacts of others, and on other days, are left out."""
+    found = np.zeros((len(users), days), dtype=bool)
+    if contacts is not None and len(contacts):
+        user = users.get_indexer(contacts["user_id"])
+        day = (pd.to_datetime(contacts["contacted_on"]) - first).dt.days.to_numpy()
+        here = (user >= 0) & (day >= 0) & (day < days)
+        found[user[here], day[here]] = True
+    return found
 
 
 def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int) -> np.ndarray:
@@ -83,10 +101,12 @@ def refuse_poor_churn(index: pd.DataFrame, acts: Activity, experiment: Experimen
                 "skip_outages": experiment.windows.skip_outages,
             }
             asked = " and ".join(f"`{key}`" for key, value in keys.items() if value)
+            treated = experiment.contacts is not None and not experiment.contacts.include
             raise TooShortError(
                 f"the churn target has one class only in {split} ({what}): nothing can be learned or measured; "
                 "give a longer log or more users, other [windows] outcome_days, or other [targets.churn] events"
                 + (f"; {asked} of [windows] leave windows out" if asked else "")
+                + ("; `include = true` of [contacts] keeps windows of contacted users" if treated else "")
             )
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tschurn.features.groups import Groups, Record, groups_of
 from tschurn.features.lives import Lives
-from tschurn.features.mixture import Groups, Mixed, Record, groups_of
+from tschurn.features.mixture import Mixed
 
 
 class WindowSet:

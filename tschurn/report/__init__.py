@@ -45,3 +45,10 @@ def build(
     with writing(folder / "index.html") as beside:
         beside.write_text(html, encoding="utf-8", newline="\n")
     return summary
+
+
+def build_follow_up(results: Mapping[str, Any], folder: Path) -> list[str]:
+    """What happened to past lists → folder/follow_up.html and folder/follow_up.json; → the same in a few sentences."""
+    from tschurn.report import follow_up
+
+    return follow_up.build(results, folder)

@@ -6,23 +6,26 @@ Plotly renders a subset of HTML in every text and reads templates in hover texts
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from tschurn.contracts import SEGMENTS
 from tschurn.report.anomaly import check_figure
 from tschurn.report.attribution import draw_attribution
+from tschurn.report.backtest import draw_backtest
 from tschurn.report.calibration import joint_figure, reliability_figure
+from tschurn.report.comparison import draw_comparison
+from tschurn.report.groups import draw_groups
 from tschurn.report.horizons import draw_horizons
+from tschurn.report.profiles import draw_profiles
 from tschurn.report.quality import days_figure
+from tschurn.report.rfm import draw_rfm
 from tschurn.report.search import experiments_figure, trials_figure
 from tschurn.report.simulated_figures import draw_simulated
+from tschurn.report.subgroups import draw_subgroups
 from tschurn.report.summary import TARGETS
 from tschurn.report.theme import (
     BLUE,
@@ -34,7 +37,6 @@ from tschurn.report.theme import (
     LIGHT,
     ORANGE,
     RED,
-    SEGMENT_COLOURS,
     SKY,
     bounds_of,
     error_bars,
@@ -50,7 +52,7 @@ from tschurn.report.why_figures import draw_why
 if TYPE_CHECKING:
     from tschurn.report.words import Texts
 
-NODES_SHOWN, LINKS_SHOWN, VARIABLES_SHOWN, DOTS_SHOWN = 12, 60, 15, 2500
+NODES_SHOWN, LINKS_SHOWN = 12, 60
 
 
 def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, go.Figure]:
@@ -77,14 +79,13 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
             found[f"anchors-{target}"] = by_anchor(summary["by_anchor"][target]["rows"], texts)
     found |= draw_why(tables, summary, texts)
     found |= draw_attribution(tables, summary["attribution"], texts)
-    scored = table_of(tables, "priority")
-    threshold = (summary["group"]["threshold"] or {}).get("threshold")
-    found["priorities"] = priorities(scored, threshold, texts)
-    found["plane"] = plane(scored, threshold, texts)
+    found |= draw_groups(tables, summary["group"], texts)
     if summary["joint"]:
         found["joint"] = joint_figure(summary["joint"]["rows"], texts)
-    for versus, part in summary["comparison"].items():
-        found[f"effects-{versus}"] = effects(part["rows"], texts)
+    found |= draw_comparison(summary["comparison"], texts)
+    found |= draw_subgroups(summary["subgroups"], texts)
+    found |= draw_profiles(tables, summary["profiles"], texts) | draw_rfm(summary["rfm"], texts)
+    found |= draw_backtest(tables, texts)
     if summary["simulated"]:
         found |= draw_simulated(tables, summary["simulated"], texts)
     return {name: figure for name, figure in found.items() if figure is not None}
@@ -252,92 +253,3 @@ def by_anchor(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | No
     )
     figure.update_yaxes(title_text=texts.plain("figures.difference_ap"), tickformat="+.3f")
     return finish(figure, 300)
-
-
-# --- the priority group ---------------------------------------------------------------------------
-def priorities(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Figure | None:
-    """Histogram of the log of the priority, by segment, with the threshold."""
-    logs = scored["log_priority"].astype(float)
-    logs, segments = logs[np.isfinite(logs)], scored["segment"][np.isfinite(logs)]
-    if logs.empty:
-        return None
-    edges = np.histogram_bin_edges(logs, bins=min(40, max(5, round(2 * math.sqrt(len(logs))))))
-    middles, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
-    figure = go.Figure()
-    for segment in SEGMENTS:
-        figure.add_bar(
-            x=short(middles),
-            y=[int(n) for n in np.histogram(logs[segments == segment], edges)[0]],
-            width=float(width) * 0.94,
-            marker_color=SEGMENT_COLOURS[segment],
-            name=texts.plain(f"segments.{segment}"),
-            hovertemplate="%{y:,}<extra>" + texts.plain(f"segments.{segment}") + "</extra>",
-        )
-    if threshold and threshold > 0:
-        figure.add_vline(x=math.log(threshold), line={"color": INK, "dash": "dot", "width": 1.5})
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(title_text=texts.plain("figures.log_priority"))
-    figure.update_yaxes(title_text=texts.plain("figures.users"))
-    return finish(figure, 360, legend=True)
-
-
-def plane(scored: pd.DataFrame, threshold: float | None, texts: Texts) -> go.Figure | None:
-    """Users by p(churn) and p(sticker), coloured by segment; the line is where their product is the threshold."""
-    scored = scored[scored["p_sticker"].notna()]
-    if scored.empty:
-        return None
-    figure = go.Figure()
-    if threshold and 0 < threshold < 1:
-        x = np.geomspace(threshold, 1, 60)
-        line = {"color": INK, "dash": "dot", "width": 1.5}
-        name = texts.plain("figures.threshold")
-        figure.add_scatter(x=short(x), y=short(threshold / x), mode="lines", line=line, name=name, hoverinfo="skip")
-    for segment in reversed(SEGMENTS):
-        part = scored[scored["segment"] == segment].sort_values("rank", kind="stable")
-        part = part.iloc[:: max(1, math.ceil(len(part) / DOTS_SHOWN))]
-        figure.add_scatter(
-            x=short(part["p_churn"]),
-            y=short(part["p_sticker"].astype(float)),
-            mode="markers",
-            marker={
-                "color": SEGMENT_COLOURS[segment],
-                "size": 6,
-                "opacity": 0.75,
-                "line": {"width": 0.5, "color": "white"},
-            },
-            name=texts.plain(f"segments.{segment}"),
-            text=[safe(user) for user in part["user_id"]],
-            hovertemplate="%{text}<br>%{x:.3f} × %{y:.3f}<extra></extra>",
-        )
-    top = min(1.0, 1.05 * float(scored["p_sticker"].max()))
-    figure.update_xaxes(title_text=texts.plain("figures.p_churn"), range=[0, 1])
-    figure.update_yaxes(title_text=texts.plain("figures.p_sticker"), range=[0, top])
-    return finish(figure, 420, legend=True)
-
-
-def effects(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
-    """Hedges' g of the variables that differ most, with intervals; hollow where the variable enters the score."""
-    rows = [r for r in rows if r["hedges_g"] is not None][:VARIABLES_SHOWN]
-    names = {r["variable"]: texts.words.get(f"variables.{r['variable']}", r["label"]) for r in rows}
-    if not rows:
-        return None
-    rows.sort(key=lambda r: (-r["hedges_g"], r["variable"]))
-    figure = go.Figure()
-    for circular, symbol, colour in ((False, "circle", BLUE), (True, "circle-open", GREY)):
-        part = [(y, r) for y, r in enumerate(rows) if r["circular"] is circular]
-        figure.add_scatter(
-            x=[r["hedges_g"] for _, r in part],
-            y=[y for y, _ in part],
-            mode="markers",
-            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
-            error_x=error_bars([bounds_of(r["hedges_g"], r["g_low"], r["g_high"]) for _, r in part]),
-            name=texts.plain("figures.circular" if circular else "figures.not_circular"),
-            text=[safe(names[r["variable"]], 6) for _, r in part],
-            hovertemplate="%{text}<br>g = %{x:.2f}<extra></extra>",
-        )
-    figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_yaxes(
-        ticks([safe(names[r["variable"]]) for r in rows]), range=[len(rows) - 0.5, -0.5], showgrid=False
-    )
-    figure.update_xaxes(title_text=texts.plain("figures.hedges_g"))
-    return finish(figure, 120 + 34 * len(rows), legend=True)

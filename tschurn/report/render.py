@@ -16,11 +16,12 @@ from plotly.offline import get_plotlyjs
 
 from tschurn.contracts import MOST_REASONS, RELIABLE_R2
 from tschurn.report.calibration import BRIER
-from tschurn.report.figures import DOTS_SHOWN
+from tschurn.report.comparison import SIGNIFICANT_Q
+from tschurn.report.groups import DOTS_SHOWN
 from tschurn.report.quality import cards
 from tschurn.report.simulated import TOP_USERS, TRUTH
 from tschurn.report.simulated_figures import WEEKDAYS
-from tschurn.report.summary import SIGNIFICANT_Q, TARGETS
+from tschurn.report.summary import TARGETS
 from tschurn.report.verdict import METRIC_NAMES
 from tschurn.report.words import Texts, brief, score, share, signed, signed_share, small, times, whole
 
@@ -34,10 +35,10 @@ LIFTS = {"lift_10": 0.1, "lift_20": 0.2}
 
 def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Texts) -> str:
     """The whole report as HTML; equal arguments give equal text."""
-    environment = _environment()
-    script = _script_text(environment.loader.get_source(environment, "report.js")[0])
+    templates = environment()
+    script = _script_text(templates.loader.get_source(templates, "report.js")[0])
     plotly = _plotly()
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         s=summary,
         t=texts,
         figures={name: json_for_script(figure.to_plotly_json()) for name, figure in figures.items()},
@@ -63,20 +64,20 @@ def page(summary: Mapping[str, Any], figures: Mapping[str, go.Figure], texts: Te
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     """The templates, with the ways in which numbers are written."""
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tschurn.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "whole": whole, "score": score, "times": times, "share": share,
         "signed": signed, "signed_share": signed_share, "small": small, "brief": brief,
     }  # fmt: skip
-    return environment
+    return templates
 
 
 def json_for_script(value: Any) -> Markup:

@@ -14,15 +14,21 @@ from tschurn.contracts import SEGMENTS, SPLITS
 from tschurn.report.ablation import ablation_summary
 from tschurn.report.anomaly import anomaly_summary
 from tschurn.report.attribution import attribution_summary
+from tschurn.report.backtest import backtest_summary
 from tschurn.report.calibration import calibration_summary, joint_summary
+from tschurn.report.comparison import comparison_summary, matching_summary
+from tschurn.report.groups import groups_summary
 from tschurn.report.horizons import horizons_summary
 from tschurn.report.origins import origins_summary
+from tschurn.report.profiles import profiles_summary
 from tschurn.report.quality import quality_summary
 from tschurn.report.reasons import reasons_summary
+from tschurn.report.rfm import rfm_summary
 from tschurn.report.search import experiments_summary, search_summary
 from tschurn.report.simulated import simulated_summary
 from tschurn.report.stability import stability_summary
-from tschurn.report.values import Tables, first, number, parsed, plain, records, table_of
+from tschurn.report.subgroups import subgroups_summary
+from tschurn.report.values import Tables, first, parsed, plain, records, table_of
 from tschurn.report.verdict import by_anchor, target_summary
 from tschurn.report.why import (
     collinearity_summary,
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
     from tschurn.config import Experiment
 
 TARGETS = ("churn", "sticker")
-SIGNIFICANT_Q = 0.05
 EVENTS_SHOWN, VARIANTS_SHOWN, USERS_SHOWN = 40, 10, 20
 
 
@@ -68,6 +73,8 @@ def summarise(
         "seasonality": _seasonality(tables),
         "process": _process(tables),
         "splits": _splits(tables),
+        "exclusions": {row["reason"]: row for row in records(table_of(tables, "exclusions"))},
+        "contacts": first(table_of(tables, "contacts_read")),
         "horizons": horizons_summary(tables, experiment),
         "calibration": calibration_summary(tables, targets),
         "experiments": {t: found for t in TARGETS if (found := experiments_summary(tables, t))},
@@ -80,9 +87,14 @@ def summarise(
         "shared": shared_summary(tables, labels, TARGETS),
         "ablation": ablation_summary(tables),
         "stability": stability_summary(tables),
-        "group": _group(tables),
+        "group": groups_summary(tables, experiment),
         "joint": joint_summary(tables, experiment),
-        "comparison": _comparison(tables, labels),
+        "comparison": (compared := comparison_summary(tables, labels)),
+        "matching": matching_summary(tables, compared),
+        "subgroups": subgroups_summary(tables),
+        "profiles": profiles_summary(tables, experiment),
+        "rfm": rfm_summary(tables, experiment),
+        "backtest": backtest_summary(tables, experiment),
         "list": _list(tables, experiment.experiment.language),
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
@@ -159,54 +171,6 @@ def _splits(tables: Tables) -> list[dict[str, Any]]:
 def _segment_counts(tables: Tables) -> dict[str, int]:
     counts = table_of(tables, "priority")["segment"].value_counts()
     return {segment: int(counts.get(segment, 0)) for segment in SEGMENTS}
-
-
-def _group(tables: Tables) -> dict[str, Any]:
-    """Scored users, means per segment, and the threshold."""
-    scored = table_of(tables, "priority")
-    means = {}
-    for segment in (*SEGMENTS, "all"):
-        part = scored if segment == "all" else scored[scored["segment"] == segment]
-        means[segment] = {
-            "users": len(part),
-            "share": len(part) / len(scored) if len(scored) else None,
-            **{p: pd.to_numeric(part[p]).astype("float64").mean() for p in ("p_churn", "p_sticker", "priority")},
-        }
-    return {
-        "scored": len(scored),
-        "unscored": len(table_of(tables, "unscored")),
-        "anchor_day": scored["anchor_day"].max() if len(scored) else None,
-        "means": means,
-        "threshold": first(table_of(tables, "threshold")) or None,
-    }
-
-
-def _comparison(tables: Tables, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Per comparison group: the variables, the largest |Hedges' g| first, and how many differ."""
-    result = {}
-    table = table_of(tables, "comparison")
-    for versus in ("others", "other_churners"):
-        part = table[table["versus"] == versus]
-        if part.empty:
-            continue
-        part = part.assign(size=part["hedges_g"].abs()).sort_values(
-            ["size", "variable"], ascending=[False, True], na_position="last", kind="stable"
-        )
-        rows = records(part.drop(columns=["size", "versus"]))
-        for row in rows:
-            row["label"] = labels.get(row["variable"], row["variable"])
-            row["significant"] = None if number(row["q"], None) is None else bool(row["q"] < SIGNIFICANT_Q)
-        free = part[~part["circular"].astype(bool)]
-        result[versus] = {
-            "n_priority": part["n_priority"].max(),
-            "n_versus": part["n_versus"].max(),
-            "variables": len(part),
-            "circular": len(part) - len(free),
-            "differing": int((free["q"] < SIGNIFICANT_Q).sum()),
-            "tested": int(free["q"].notna().sum()),
-            "rows": rows,
-        }
-    return result
 
 
 def _list(tables: Tables, language: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ BLUE, ORANGE, RED, SKY, GREEN = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#00
 INK, GREY, LIGHT, RULE = "#2B3440", "#98A1AB", "#D5DAE0", "#E9ECEF"
 KIND_COLOURS = {"network": SKY, "average": GREEN, "baseline": GREY}
 EFFECT_COLOURS = {"raises": RED, "lowers": BLUE, "mixed": GREY}
-SEGMENT_COLOURS = {"priority": BLUE, "other_churners": ORANGE, "rest": LIGHT}
+SEGMENT_COLOURS = {"priority": BLUE, "other_churners": ORANGE, "favourites": GREEN, "rest": LIGHT}
 BLUES = [[0, "#F3F7FA"], [0.5, SKY], [1, BLUE]]
 
 LINE_WIDTH = 26  # of a name in a figure, in characters of the Latin alphabet

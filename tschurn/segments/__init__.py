@@ -1,8 +1,7 @@
-"""SCORES + OUT_OF_TIME + PROFILE → PRIORITY, THRESHOLD, COMPARISON: who first, and how they differ.
+"""SCORES + what is known of users → PRIORITY, COMPARISON, BACKTEST, ...: who first, why those, would it have paid.
 
-`priority` ranks the scored users and cuts the list, `comparison` tests how the priority group
-differs from the others, `joint` holds the product against what happened, `export` writes the lists
-that people work with.
+`stage` computes all tables in order, each by a module of its own; `export` writes the lists that people work with.
+Nothing heavy is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -10,56 +9,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
 
     from tschurn.config import Experiment
-
-# What is computed from the probabilities: the groups differ in it because they were cut by it.
-SCORE_VARIABLES = ("p_churn", "p_sticker", "priority", "log_priority")
+    from tschurn.contracts import Progress
 
 
 def segment(
-    scores: pd.DataFrame,
-    out_of_time: pd.DataFrame,
-    profile: pd.DataFrame,
-    experiment: Experiment,
+    tables: Mapping[str, pd.DataFrame], profile: pd.DataFrame, experiment: Experiment, progress: Progress | None = None
 ) -> dict[str, pd.DataFrame]:
-    """SCORES + OUT_OF_TIME + PROFILE → the tables "priority", "threshold", "comparison".
+    """Tables of the stages before, by name, and PROFILE → the stage's tables by name, all of contracts.segments that
+    are not made elsewhere.
 
-    Raises ContractError when the targets, or the profile, are of different users.
+    tables: SCORES, OUT_OF_TIME, PREDICTIONS, TARGET_SUMMARY and SEED_SCORES of all targets; FEATURES, USER_DAYS, MONEY,
+    FACTS, LOG_SUMMARY, EXPECTED_VALUES. Raises ContractError when the targets, or the profile, are of different users.
     """
-    from tschurn.segments import comparison, priority
+    from tschurn.contracts import silent
+    from tschurn.segments import stage
 
-    threshold = priority.learn_threshold(out_of_time, scores, experiment)
-    table = priority.priority_table(scores, threshold.value, experiment)
-    by_user = table.set_index("user_id")
-    own = [name for name in SCORE_VARIABLES if name != "p_sticker" or table["p_sticker"].notna().any()]
-    variables = profile.drop(columns=list(SCORE_VARIABLES), errors="ignore").set_index("user_id")
-    variables = variables.assign(**{name: by_user[name] for name in own}).reset_index()
-    return {
-        "priority": table,
-        "threshold": priority.threshold_table(threshold, table, experiment),
-        "comparison": comparison.compare(variables, by_user["segment"], set(SCORE_VARIABLES)),
-    }
+    return stage.segment(tables, profile, experiment, progress or silent)
 
 
-def joint_rate(predictions: pd.DataFrame, target_summary: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """PREDICTIONS + TARGET_SUMMARY → JOINT."""
-    from tschurn.segments import joint
+def check(features: pd.DataFrame, experiment: Experiment) -> None:
+    """FEATURES → nothing; ConfigError where [actions] or [profiles] name what is no feature of this log, or where
+    pseudonyms are asked for without a key."""
+    from tschurn.segments import actions, distributions, pseudonyms
 
-    return joint.joint_rate(predictions, target_summary, experiment)
+    distributions.check(features, experiment)
+    actions.check(experiment.actions, features["feature"])
+    if experiment.list.pseudonyms:
+        pseudonyms.secret()
 
 
 def write_lists(
     priority: pd.DataFrame,
     reasons: pd.DataFrame | None,
     profile: pd.DataFrame,
+    money: pd.DataFrame,
+    firmness: pd.DataFrame | None,
     experiment: Experiment,
     folder: Path,
-) -> dict[str, Path]:
-    """PRIORITY + REASONS + PROFILE → priority_group.csv and scores.csv in `folder`; file name → path."""
+    resting: pd.Series | None = None,
+) -> pd.DataFrame:
+    """PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → the lists for callers in `folder`, as CSV and as Parquet;
+    → LIST, what they are made of."""
     from tschurn.segments import export
 
-    return export.write_lists(priority, reasons, profile, experiment, folder)
+    export.write_lists(priority, reasons, profile, money, firmness, experiment, folder, resting)
+    return export.list_table(priority, reasons, profile, money, firmness, experiment, resting)
+
+
+def resting(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment: Experiment) -> pd.Series | None:
+    """CONTACTS (None: no [contacts]) + PRIORITY → user_id of those contacted too lately to be on the list."""
+    if contacts is None or experiment.contacts is None or priority.empty:
+        return None
+    from tschurn.segments.resting import resting
+
+    return resting(contacts, priority["anchor_day"].iloc[0], experiment.contacts.cooldown_days)

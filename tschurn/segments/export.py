@@ -1,115 +1,252 @@
-"""PRIORITY + REASONS + PROFILE → priority_group.csv, scores.csv: the lists that people work with.
+"""PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → LIST, and its files: the lists that people work with.
 
-The files open in a spreadsheet with a double click: UTF-8 with a byte order mark, so that Korean is
-read as Korean, and no text of the log can become a formula.
+priority_group.csv and scores.csv open in a spreadsheet with a double click: UTF-8 with a byte order mark, so that
+Korean is read as Korean, and no text of the log can become a formula. Beside them the same as Parquet, with types.
 """
 
 from __future__ import annotations
 
+import re
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from tschurn.contracts import MOST_REASONS
-from tschurn.runs import writing
+from tschurn import spreadsheet
+from tschurn.contracts import LIST, MOST_REASONS
+from tschurn.errors import ListError
+from tschurn.runs import write_parquet, writing
+from tschurn.segments.actions import actions_of
+from tschurn.segments.habits import habits
+from tschurn.segments.holdout import held_out
+from tschurn.segments.pseudonyms import pseudonyms, secret
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
-GROUP_FILE, SCORES_FILE = "priority_group.csv", "scores.csv"
+GROUP, EVERYBODY = "priority_group", "scores"  # the lists by file name, with .csv and .parquet
 SEGMENT_NAMES = {
-    "en": {"priority": "priority", "other_churners": "other churners", "rest": "rest"},
-    "ko": {"priority": "관리우선대상군", "other_churners": "일반이탈군", "rest": "그 외"},
+    "en": {"priority": "priority", "other_churners": "other churners", "favourites": "favourites", "rest": "rest"},
+    "ko": {
+        "priority": "관리우선대상군",
+        "other_churners": "일반이탈군",
+        "favourites": "충성팬보유군",
+        "rest": "그 외",
+    },
 }
-# Of the profile, what a caller wants to know before the call, and what the list calls it.
-FACTS = {
-    "history:recency": "days_since_last_act",
-    "history:active_days:28": "active_days_of_last_28",
-    "history:tenure": "days_since_first_act",
+FIRM_NAMES = {
+    "en": {"firm": "firm", "swing": "swing", "out": "out"},
+    "ko": {"firm": "확실", "swing": "유동", "out": "제외"},
 }
-RELIABLE = "reasons_reliable"
-# OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
-# blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
-_BLANK = r"[\x00-\x20\x7f\u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
-FORMULA = rf"^[\x00-\x1f\x7f]|^{_BLANK}*[=+\-@＝＋－＠]"
+# What stands in the column `action` of those who are not to be called.
+LEAVE_ALONE = {
+    "en": {
+        "holdout": "DO NOT CONTACT: held out, to measure what contacting does",
+        "resting": "DO NOT CONTACT: has been contacted recently",
+    },
+    "ko": {
+        "holdout": "연락하지 마세요: 연락 효과를 재기 위해 남겨 둔 비교 대상입니다",
+        "resting": "연락하지 마세요: 최근에 이미 연락한 사용자입니다",
+    },
+}
+# Where a country's lists have semicolons or tabs between cells, a text with one of them becomes two cells, and a line
+# break outside of what such a list takes for quotes begins a row: what comes after them is a beginning as well.
+_SEPARATOR = r"[;\t\r\n]"
+_BEGINS_LATER = re.compile(rf'(?<={_SEPARATOR})(?=[\s\x00-\x20\x7f\u200b\ufeff"]*[=+\-@＝＋－＠])')
+_RISKY = rf"{spreadsheet.FORMULA}|{_SEPARATOR}"
 
 
 def write_lists(
     priority: pd.DataFrame,
     reasons: pd.DataFrame | None,
     profile: pd.DataFrame,
+    money: pd.DataFrame,
+    firmness: pd.DataFrame | None,
     experiment: Experiment,
     folder: Path,
+    resting: pd.Series | None = None,
 ) -> dict[str, Path]:
-    """PRIORITY + REASONS + PROFILE → the two files in `folder`; file name → path."""
-    everybody = list_table(priority, reasons, profile, experiment)
-    group = everybody[(priority["segment"] == "priority").to_numpy()]
-    paths = {GROUP_FILE: folder / GROUP_FILE, SCORES_FILE: folder / SCORES_FILE}
-    write_csv(group, paths[GROUP_FILE])
-    write_csv(everybody, paths[SCORES_FILE])
+    """PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → priority_group and scores in `folder`; file name → path.
+
+    Arguments and errors: those of `list_table`. Each file whole or not at all. A list in `folder` in which somebody
+    has filled in days of contact is kept, as priority_group.filled_1.csv.
+    """
+    everybody = list_table(priority, reasons, profile, money, firmness, experiment, resting)
+    paths = {}
+    for name, table in ((GROUP, group_of(everybody, experiment)), (EVERYBODY, everybody)):
+        paths |= {f"{name}.{kind}": folder / f"{name}.{kind}" for kind in ("csv", "parquet")}
+        _keep_filled(paths[f"{name}.csv"])
+        write_csv(table, paths[f"{name}.csv"])
+        with writing(paths[f"{name}.parquet"]) as beside:
+            write_parquet(beside, LIST.check(table))
     return paths
 
 
 def list_table(
-    priority: pd.DataFrame, reasons: pd.DataFrame | None, profile: pd.DataFrame, experiment: Experiment
+    priority: pd.DataFrame,
+    reasons: pd.DataFrame | None,
+    profile: pd.DataFrame,
+    money: pd.DataFrame,
+    firmness: pd.DataFrame | None,
+    experiment: Experiment,
+    resting: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """PRIORITY + REASONS + PROFILE → one row per user for people, in the order of PRIORITY.
+    """PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → LIST: one row per scored user, in the order of PRIORITY.
 
-    Columns: user_id, rank, segment (in the experiment's language), p_churn and p_sticker with the ends of
-    their intervals (p_churn_low, p_churn_high, ...), priority, log_priority, reason_1 to reason_3 (why the user
-    is likely to leave; empty without a reason), what each does to the log-odds (reason_1_contribution, ...) and
-    whether the explanation agrees with the model for this user (reasons_reliable: true or false), then what the
-    profile has of FACTS (nothing with `history = "none"`). The columns are the same in both languages.
+    resting: ids of users who have been contacted too recently to be on the list (None: nobody). The hold-out is drawn
+    among the others of the priority group. The columns are the same in both languages and for every log.
+
+    Raises ConfigError when ids are to be pseudonyms and there is no secret for them.
     """
     language = experiment.experiment.language
-    table = priority.drop(columns="anchor_day").reset_index(drop=True)
-    table["segment"] = table["segment"].map(SEGMENT_NAMES[language]).astype("str")
-    why = _why(reasons, f"sentence_{language}")
-    facts = profile.set_index("user_id")[[fact for fact in FACTS if fact in profile.columns]].rename(columns=FACTS)
+    table = priority.reset_index(drop=True)
     users = table["user_id"]
-    return pd.concat([table, *(part.reindex(users).reset_index(drop=True) for part in (why, facts))], axis="columns")
+    rests = _rests(users, resting)
+    drawn = _drawn(table, (table["segment"] == "priority").to_numpy() & ~rests, experiment)
+    firm = pd.Series(dtype="str") if firmness is None else firmness.set_index("user_id")["firm"]
+    known = habits(table, profile, money, experiment.features.quiet_days, language)
+    table = pd.concat(
+        [table, *(part.reset_index(drop=True) for part in (_why(reasons, users, language), known))], axis=1
+    )
+    table = table.assign(
+        segment=table["segment"].map(SEGMENT_NAMES[language]).astype("str"),
+        firm=firm.reindex(users).map(FIRM_NAMES[language]).astype("str").to_numpy(),
+        holdout=drawn,
+        resting=rests,
+        contacted_on=pd.Series(None, index=table.index, dtype="object"),
+        action=_actions(reasons, users, experiment),
+        outcome_days=experiment.windows.outcome_days,
+    )
+    for kind, row in (("resting", rests), ("holdout", drawn)):
+        table["action"] = table["action"].mask(row, LEAVE_ALONE[language][kind])
+    if experiment.list.pseudonyms:
+        table["user_id"] = pseudonyms(users, secret())
+    return table[list(LIST.columns)]
 
 
-def _why(reasons: pd.DataFrame | None, sentence: str) -> pd.DataFrame:
-    """REASONS → user_id (index) → the sentences of the churn target, their contributions, and whether they hold."""
+def group_of(people: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """LIST → the priority group for those who call: best first, whoever is not to be called at the end.
+
+    Who is held out stays in the file, since its return is what the effect is measured with, and callers are kept from
+    them three times over, so that neither haste nor a filter makes a call of it: they stand after everybody who is to
+    be called, for "the first forty" holds nobody of them; `holdout` is true; and where the others have their action
+    stands that they are not to be contacted, which moves with the row when the file is sorted. Their reasons stay,
+    for the effect is told by reason. Whoever rests is not in the file at all.
+    """
+    group = people[
+        (people["segment"] == SEGMENT_NAMES[experiment.experiment.language]["priority"]) & ~people["resting"]
+    ]
+    return group.sort_values(["holdout", "rank"], kind="stable", ignore_index=True)
+
+
+def counts(people: pd.DataFrame, experiment: Experiment) -> dict[str, int]:
+    """LIST → how many of the priority group are to be called (`call`), held out (`holdout`), and rest (`resting`)."""
+    group = people[people["segment"] == SEGMENT_NAMES[experiment.experiment.language]["priority"]]
+    held, rests = int(group["holdout"].sum()), int(group["resting"].sum())
+    return {"call": len(group) - held - rests, "holdout": held, "resting": rests}
+
+
+def _keep_filled(path: Path) -> None:
+    """Another run must not wipe out what callers wrote: a list that is filled in, or unreadable, is moved aside."""
+    if not path.is_file():
+        return
+    try:
+        filled = spreadsheet.read(path, ["contacted_on"])["contacted_on"].notna().any()
+    except ListError:
+        filled = True
+    if filled:
+        free = next(n for n in count(1) if not path.with_suffix(f".filled_{n}.csv").exists())
+        path.rename(path.with_suffix(f".filled_{free}.csv"))
+
+
+def _rests(users: pd.Series, resting: pd.Series | None) -> np.ndarray:
+    """Compared as text: the ids 5 and "5" are the same user, and a call too many is the worse mistake."""
+    if resting is None:
+        return np.zeros(len(users), dtype=bool)
+    return users.astype("str").isin(set(resting.dropna().astype("str"))).to_numpy()
+
+
+def _drawn(table: pd.DataFrame, candidates: np.ndarray, experiment: Experiment) -> np.ndarray:
+    """PRIORITY and who may be called, bool [users] → who is held out, bool [users]."""
+    place = np.flatnonzero(candidates)
+    place = place[np.argsort(table["rank"].to_numpy()[place], kind="stable")]
+    drawn = np.zeros(len(table), dtype=bool)
+    if len(place):
+        anchor_day = table["anchor_day"].iloc[0]
+        drawn[place] = held_out(len(place), experiment.list.holdout, experiment.experiment.seed, anchor_day)
+    return drawn
+
+
+def _why(reasons: pd.DataFrame | None, users: pd.Series, language: str) -> pd.DataFrame:
+    """REASONS → per user the sentences of the churn target, their features and contributions, and whether they hold."""
     names = {rank: f"reason_{rank}" for rank in range(1, MOST_REASONS + 1)}
-    pushes = {rank: f"{name}_contribution" for rank, name in names.items()}
+    abouts, pushes = ({rank: f"{name}_{what}" for rank, name in names.items()} for what in ("feature", "contribution"))
+    reliable = "reasons_reliable"
     if reasons is None:
-        empty = pd.DataFrame(columns=[*names.values(), *pushes.values(), RELIABLE], dtype="str")
-        return empty.astype(dict.fromkeys(pushes.values(), "float64"))
+        empty = pd.DataFrame(
+            index=users, columns=[*names.values(), *abouts.values(), *pushes.values(), reliable], dtype="str"
+        )
+        return empty.astype({**dict.fromkeys(pushes.values(), "float64"), reliable: "boolean"})
     churn = reasons[reasons["target"] == "churn"]
 
     def by_rank(values: str, called: dict[int, str]) -> pd.DataFrame:
         wide = churn.pivot(index="user_id", columns="rank", values=values)
         return wide.reindex(columns=list(called)).rename(columns=called).rename_axis(columns=None)
 
-    told, by = by_rank(sentence, names).astype("str"), by_rank("contribution", pushes).astype("float64").round(3)
-    reliable = churn.groupby("user_id")["reliable"].first().astype(bool).map({True: "true", False: "false"})
-    return pd.concat([told, by, reliable.astype("str").rename(RELIABLE)], axis="columns")
+    told, about = (
+        by_rank(v, called).astype("str") for v, called in ((f"sentence_{language}", names), ("feature", abouts))
+    )
+    by = by_rank("contribution", pushes).astype("float64").round(3)
+    holds = churn.groupby("user_id")["reliable"].first().astype("boolean").rename(reliable)
+    return pd.concat([told, about, by, holds], axis="columns").reindex(users)
+
+
+def _actions(reasons: pd.DataFrame | None, users: pd.Series, experiment: Experiment) -> pd.Series:
+    if reasons is None or not experiment.actions:
+        return pd.Series(None, index=users.index, dtype="str")
+    return users.map(actions_of(reasons, experiment.actions)).astype("str")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """A frame → a CSV file for a spreadsheet, whole or not at all.
 
-    UTF-8 with byte order mark, lines ended by CR LF, six significant digits, nothing for null.
-    Text that could be run as a formula gets an apostrophe before it; numbers stay numbers.
+    UTF-8 with byte order mark, lines ended by CR LF, nothing for null, true and false; numbers stay numbers, with six
+    significant digits, and with cents where they are larger than that. Text that could be run as a formula gets an
+    apostrophe before it.
     """
-    safe = frame.infer_objects().apply(lambda column: _without_formulas(column) if _is_text(column) else column)
+    safe = frame.infer_objects().apply(_cells)
     safe.columns = _without_formulas(pd.Series(list(frame.columns), dtype="str")).to_list()
     with writing(path) as beside:
-        safe.to_csv(beside, index=False, encoding="utf-8-sig", lineterminator="\r\n", float_format="%.6g")
+        safe.to_csv(beside, index=False, encoding="utf-8-sig", lineterminator="\r\n", float_format=_number)
 
 
-def _is_text(column: pd.Series) -> bool:
+def _number(value: float) -> str:
+    """Six digits of 12345678 would be 1.23457e+07: money is not told like that."""
+    if 1e5 <= abs(value) < 1e15:
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.6g}"
+
+
+def _cells(column: pd.Series) -> pd.Series:
     types = pd.api.types
-    return not (types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column))
+    if types.is_bool_dtype(column):
+        return column.astype("boolean").map({True: "true", False: "false"}, na_action="ignore").astype("str")
+    if types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column):
+        return column
+    return _without_formulas(column)
 
 
 def _without_formulas(column: pd.Series) -> pd.Series:
     """A column of text → the same with an apostrophe before whatever could be run as a formula."""
     text = column.astype("str")
-    risky = text.str.contains(FORMULA, regex=True).fillna(False).astype(bool)
+    risky = text.str.contains(_RISKY, regex=True).fillna(False).astype(bool)
     if column.dtype == object:  # numbers among text
         risky &= column.map(lambda value: isinstance(value, str)).astype(bool)
-    return text.where(~risky, "'" + text)
+    return text.where(~risky, text[risky].map(_harmless))
+
+
+def _harmless(text: str) -> str:
+    text = _BEGINS_LATER.sub("'", text)
+    return "'" + text if re.match(spreadsheet.FORMULA, text) else text

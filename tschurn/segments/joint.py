@@ -27,7 +27,7 @@ def joint_rate(predictions: pd.DataFrame, target_summary: pd.DataFrame, experime
     """
     from statsmodels.stats.proportion import proportion_confint
 
-    windows = _of_both(predictions, target_summary)
+    windows = of_both(predictions, target_summary)
     if experiment.targets.exclusive or windows.empty:
         return pd.DataFrame({column: [] for column in JOINT.columns})
     product = windows["p_churn"] * windows["p_sticker"]
@@ -40,7 +40,7 @@ def joint_rate(predictions: pd.DataFrame, target_summary: pd.DataFrame, experime
     return table.reset_index(drop=True)[list(JOINT.columns)]
 
 
-def _of_both(predictions: pd.DataFrame, target_summary: pd.DataFrame) -> pd.DataFrame:
+def of_both(predictions: pd.DataFrame, target_summary: pd.DataFrame) -> pd.DataFrame:
     """→ one row per test window with p_churn, p_sticker, churned and sticker, of the used models."""
     used = target_summary[["target", "used"]].rename(columns={"used": "model"})
     test = predictions[predictions["split"] == "test"].merge(used, on=["target", "model"])

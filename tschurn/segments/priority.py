@@ -1,7 +1,8 @@
-"""SCORES + OUT_OF_TIME → PRIORITY, THRESHOLD: who is called first, and from which score on.
+"""SCORES + OUT_OF_TIME + EXPECTED_VALUES → users and windows in order of a score, PRIORITY: who is called first.
 
-priority = p_churn × p_sticker: a ranking score, not a joint probability. Without a sticker target
-it is p_churn.
+priority = p_churn × p_sticker: a ranking score, not a joint probability; without a sticker target it is p_churn.
+value_at_risk = p_churn × the value of stickers expected of a user who stays. The experiment says which of the two
+ranks; where no value is expected of anybody, it is the priority.
 """
 
 from __future__ import annotations
@@ -11,121 +12,129 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tschurn.contracts import PRIORITY
 from tschurn.errors import ContractError
+from tschurn.segments.thresholds import LOWEST_SCORE, Threshold, in_group
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
-# The logarithm of the score is taken of no less than this, so that a score of 0 stays finite.
-LOWEST_PRIORITY = 1e-12
-CHURN, STICKER = ((f"p_{target}", f"p_{target}_low", f"p_{target}_high") for target in ("churn", "sticker"))
+STICKER = ("p_sticker", "p_sticker_low", "p_sticker_high")
 
 
-class Threshold(NamedTuple):
-    """The priority from which a user is in the priority group, and what it was learned on.
+class Scored(NamedTuple):
+    """The scored users, the out-of-time windows, and the score that ranks both: "priority" or "value_at_risk".
 
-    learned_on: 'out_of_time' (windows that the model had not seen), 'scored' (the users of the list
-    themselves), 'given' (written in the experiment file). windows: how many of them.
+    users: PRIORITY without its segment, and the column `score`; windows: the same columns without intervals.
     """
 
-    value: float
-    learned_on: str
-    windows: int
+    users: pd.DataFrame
+    windows: pd.DataFrame
+    score: str
 
 
-def rank_users(scores: pd.DataFrame) -> pd.DataFrame:
-    """SCORES → one row per user, best first: PRIORITY without its segment.
+def score_users(
+    scores: pd.DataFrame, out_of_time: pd.DataFrame, expected: pd.DataFrame, experiment: Experiment
+) -> Scored:
+    """SCORES + OUT_OF_TIME + EXPECTED_VALUES → Scored, the best of each anchor first.
 
-    Ties are broken by p_churn, then by user_id. Raises ContractError when the targets were scored
-    for different users.
+    Of EXPECTED_VALUES (may be empty) the refit is for the users and the evaluated fit for the windows, which it has
+    not seen. Raises ContractError when the targets were scored for different users.
     """
+    with_sticker = bool((scores["target"] == "sticker").any())
+    users = _of_targets(scores, with_sticker)
+    asked = {target: int((scores["target"] == target).sum()) for target in ("churn", "sticker")}
+    if asked["churn"] != len(users) or (with_sticker and asked["sticker"] != len(users)):
+        raise ContractError(
+            f"scores: {asked['churn']} users have p_churn, {asked['sticker']} have p_sticker, {len(users)} have both"
+        )
+    users, windows = (
+        _with_scores(rows, expected[expected["fit"] == fit])
+        for rows, fit in ((users, "refit"), (_of_targets(out_of_time, with_sticker), "evaluated"))
+    )
+    valued = experiment.segments.score == "value_at_risk" and bool(users["value_at_risk"].notna().any())
+    score = "value_at_risk" if valued else "priority"
+    return Scored(ranked(users, score), ranked(windows, score), score)
+
+
+def _of_targets(rows: pd.DataFrame, with_sticker: bool) -> pd.DataFrame:
+    """SCORES or OUT_OF_TIME → one row per window for which every target was predicted."""
+    keys = ["user_id", "anchor_day"]
     churn, sticker = (
-        scores[scores["target"] == target]
+        rows[rows["target"] == target]
         .drop(columns="target")
-        .rename(columns={"p": f"p_{target}", "p_low": f"p_{target}_low", "p_high": f"p_{target}_high"})
+        .rename(columns={p: p.replace("p", f"p_{target}", 1) for p in ("p", "p_low", "p_high")})
         for target in ("churn", "sticker")
     )
-    if len(sticker):
-        table = churn.merge(sticker.drop(columns="anchor_day"), on="user_id", validate="one_to_one")
-        if not len(table) == len(churn) == len(sticker):
-            raise ContractError(
-                f"scores: {len(churn)} users have p_churn, {len(sticker)} have p_sticker, {len(table)} have both"
-            )
-        priority = table["p_churn"] * table["p_sticker"]
-    else:
-        table = churn.assign(**dict.fromkeys(STICKER, np.nan))
-        priority = table["p_churn"]
-    table = table.assign(priority=priority, log_priority=np.log(priority.clip(lower=LOWEST_PRIORITY)))
-    table = table.sort_values(
-        ["priority", "p_churn", "user_id"], ascending=[False, False, True], kind="stable", ignore_index=True
-    )
-    return table.assign(rank=np.arange(1, len(table) + 1, dtype=np.int64))
-
-
-def learn_threshold(out_of_time: pd.DataFrame, scores: pd.DataFrame, experiment: Experiment) -> Threshold:
-    """OUT_OF_TIME + SCORES → the threshold of the experiment's rule.
-
-    "quantile": the smallest priority among the best `share` of the out-of-time windows; of the scored
-    users where there is none.
-    "capacity": that of the last of the best `capacity` scored users. "value": the value itself.
-    With nobody to learn from, the largest priority there can be: 1.
-    """
-    rule = experiment.segments
-    if rule.threshold == "value":
-        return Threshold(float(rule.value), "given", 0)
-    learned_on, values = "scored", rank_users(scores)["priority"].to_numpy()
-    if rule.threshold == "quantile":
-        with_sticker = bool((scores["target"] == "sticker").any())
-        found = _window_priorities(out_of_time, with_sticker)
-        learned_on, values = ("out_of_time", found) if len(found) else (learned_on, values)
-        best = max(1, round(rule.share * len(values)))
-    else:
-        best = min(rule.capacity, len(values))
-    if not len(values):
-        return Threshold(1.0, learned_on, 0)
-    return Threshold(float(np.sort(values)[-best]), learned_on, len(values))
-
-
-def _window_priorities(rows: pd.DataFrame, with_sticker: bool) -> np.ndarray:
-    """Priorities of the windows for which every target was predicted."""
-    churn, sticker = (
-        rows.loc[rows["target"] == target, ["user_id", "anchor_day", "p"]] for target in ("churn", "sticker")
-    )
     if not with_sticker:
-        return churn["p"].to_numpy()
-    both = churn.merge(sticker, on=["user_id", "anchor_day"], suffixes=("_churn", "_sticker"), validate="one_to_one")
-    return (both["p_churn"] * both["p_sticker"]).to_numpy()
+        return churn.assign(**{p: np.nan for p in STICKER if p in sticker})
+    return churn.merge(sticker, on=keys, validate="one_to_one")
 
 
-def priority_table(scores: pd.DataFrame, threshold: float, experiment: Experiment) -> pd.DataFrame:
-    """SCORES + threshold → PRIORITY, best first.
+def _with_scores(windows: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
+    """Windows with probabilities → the same with both scores; value_at_risk null where nothing is expected."""
+    keys = ["user_id", "anchor_day"]
+    if windows["p_sticker"].isna().all():  # no sticker target: no value either
+        return windows.assign(priority=windows["p_churn"], value_at_risk=np.nan)
+    worth = (
+        windows[keys].merge(expected, on=keys, how="left", validate="one_to_one")["expected"]
+        if len(expected)
+        else np.nan
+    )
+    worth = np.asarray(worth, dtype=np.float64)
+    return windows.assign(
+        priority=windows["p_churn"] * windows["p_sticker"],
+        value_at_risk=windows["p_churn"].to_numpy() * worth,
+    )
 
-    "priority": at or above the threshold (with the rule "capacity": the first `capacity` ranks, so
-    that a tie cannot give people more users than they can call); "other_churners": below it and
-    p_churn of at least `likely_churn`; "rest": everybody else.
+
+def ranked(windows: pd.DataFrame, score: str) -> pd.DataFrame:
+    """Windows with their scores → the same, anchor by anchor the best first, with `score`, log_priority and rank.
+
+    Ties are broken by p_churn, then by user_id; who has no such score comes last.
+    """
+    logs = np.log(windows["priority"].clip(lower=LOWEST_SCORE))
+    table = windows.assign(score=windows[score], log_priority=logs).sort_values(
+        ["anchor_day", "score", "p_churn", "user_id"],
+        ascending=[True, False, False, True],
+        kind="stable",
+        ignore_index=True,
+    )
+    return table.assign(rank=table.groupby("anchor_day").cumcount().astype(np.int64) + 1)
+
+
+def likely_sticker(scored: Scored, experiment: Experiment) -> float | None:
+    """Scored → the p_sticker from which one who is likely to stay is a favourite.
+
+    As the experiment file gives it; else the least of the best `share` of the out-of-time windows, or of the scored
+    users. None without a sticker target, with nobody to learn from, and where p_sticker is the same for everybody.
     """
     rule = experiment.segments
-    table = rank_users(scores)
-    chosen = table["rank"] <= rule.capacity if rule.threshold == "capacity" else table["priority"] >= threshold
-    segment = np.select([chosen, table["p_churn"] >= rule.likely_churn], ["priority", "other_churners"], "rest")
-    table["segment"] = pd.Series(segment, index=table.index, dtype="str")
-    return table[["user_id", "anchor_day", "rank", "segment", *CHURN, *STICKER, "priority", "log_priority"]]
+    if scored.users["p_sticker"].isna().all():
+        return None
+    if rule.likely_sticker is not None:
+        return rule.likely_sticker
+    values = (scored.windows if len(scored.windows) else scored.users)["p_sticker"].to_numpy(np.float64)
+    if np.ptp(values) == 0:
+        return None
+    return float(np.sort(values)[-max(1, round(rule.share * len(values)))])
 
 
-def threshold_table(threshold: Threshold, priority: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """Threshold + PRIORITY → THRESHOLD, one row with the sizes of the segments."""
-    rule = experiment.segments
-    parameter = {"quantile": rule.share, "value": rule.value, "capacity": rule.capacity}[rule.threshold]
-    sizes = {segment: int((priority["segment"] == segment).sum()) for segment in ("priority", "other_churners", "rest")}
-    return pd.DataFrame(
-        {
-            "method": rule.threshold,
-            "parameter": float(parameter),
-            "threshold": threshold.value,
-            "learned_on": threshold.learned_on,
-            "learned_windows": threshold.windows,
-            "likely_churn": rule.likely_churn,
-            **sizes,
-        },
-        index=[0],
+def priority_table(
+    users: pd.DataFrame, threshold: Threshold, favourite: float | None, experiment: Experiment
+) -> pd.DataFrame:
+    """Ranked users, the threshold, and likely_sticker → PRIORITY, best first.
+
+    "priority": in the group of the rule; "other_churners": outside it and p_churn of at least `likely_churn`;
+    "favourites": neither, and p_sticker of at least likely_sticker; "rest": everybody else.
+    """
+    segment = np.select(
+        [
+            in_group(users, threshold),
+            users["p_churn"] >= experiment.segments.likely_churn,
+            users["p_sticker"] >= (np.inf if favourite is None else favourite),
+        ],
+        ["priority", "other_churners", "favourites"],
+        "rest",
     )
+    return users.assign(segment=pd.Series(segment, index=users.index, dtype="str"))[list(PRIORITY.columns)]
