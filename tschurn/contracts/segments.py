@@ -378,8 +378,8 @@ RFM = Table(
     "rfm",
     "Recency (days from the last active day to the period's last), frequency (active days) and value (of stickers; "
     "own acts without a sticker target) of each user in each of two periods; r, f, m: from 1 (least) to the number of "
-    "cuts; their weighted score, up to 100, and its class: 'best', 'good', 'fair', 'other', or 'absent' (no activity; all "
-    "else null). Without users who are absent in both. Empty where the log is shorter than two periods.",
+    "cuts; their weighted score, up to 100, and its class: 'best', 'good', 'fair', 'other', or 'absent' (no activity; "
+    "all else null). Without users who are absent in both. Empty where the log is shorter than two periods.",
     ("period", "user_id"),
     {
         "period": "int8",
