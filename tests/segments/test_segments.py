@@ -1,4 +1,4 @@
-"""The whole stage, from probabilities to its three tables."""
+"""The whole stage, from probabilities and what is known of users to all of its tables."""
 
 import subprocess
 import sys
@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tschurn import contracts as c
 from tschurn.config import parse
-from tschurn.contracts import COMPARISON, OUT_OF_TIME, PRIORITY, PROFILE, SCORES, THRESHOLD
+from tschurn.contracts import OUT_OF_TIME, PRIORITY, PROFILE, SCORES
 from tschurn.errors import ContractError
-from tschurn.segments import SCORE_VARIABLES, segment
+from tschurn.segments import segment
+from tschurn.segments.stage import SCORE_VARIABLES
 
 NEWEST = date(2024, 3, 31)
+SCORES_HERE = [name for name in SCORE_VARIABLES if name != "value_at_risk"]  # no value is expected of anybody here
 
 
 def experiment(**segments):
@@ -48,11 +51,42 @@ def tables(users=300, seed=0, targets=("churn", "sticker"), names=None):
     return scores, out_of_time, profile.sample(frac=1, random_state=1)
 
 
+GIVES = ("priority", "threshold", "thresholds", "list_stability", "firmness", "plane", "comparison", "matching",
+         "divergence", "ecdf", "rules", "rfm", "rfm_transitions", "subgroups", "joint", "backtest", "backtest_scores",
+         "gain")  # fmt: skip
+
+
+def known(scores, out_of_time):
+    """The tables of the stages before: the out-of-time windows are the test windows, with what happened and money."""
+    rng = np.random.default_rng(5)
+    targets = list(dict.fromkeys(scores["target"]))
+    out_of_time = out_of_time.astype({"target": "str"})
+    tested = out_of_time.assign(model="gru", split="test", y=(rng.random(len(out_of_time)) < 0.3).astype(np.int8))
+    windows = pd.concat([t[["user_id", "anchor_day"]] for t in (scores, out_of_time)]).drop_duplicates()
+    stickers = rng.poisson(0.5, len(windows)).astype(float)
+    value = np.where("sticker" in targets, stickers * 10, np.nan)
+    money = windows.assign(recency=rng.integers(0, 7, len(windows)), stickers_7=0.0 * value, stickers_28=value / 10,
+                           value_28=value, value_next=np.nan)  # fmt: skip
+    days = windows.assign(day=windows["anchor_day"], own=1, active=True, received=0, stickers=0, sticker_value=0.0)
+    empty = {t.name: pd.DataFrame({column: [] for column in t.columns})
+             for t in (c.SEED_SCORES, c.EXPECTED_VALUES, c.FACTS)}  # fmt: skip
+    features = pd.DataFrame([{"feature": "nil", "kind": "daily", "side": "own", "event_name": "post",
+                              "measure": "count", "label_en": "post", "label_ko": "post"}])  # fmt: skip
+    first = windows["anchor_day"].min() if len(windows) else NEWEST
+    summary = pd.DataFrame([{"first_day": first, "last_day": NEWEST, "days": (NEWEST - first).days + 1}])
+    return {
+        "scores": scores, "out_of_time": out_of_time, "predictions": tested, "money": money, "features": features,
+        "target_summary": pd.DataFrame({"target": targets, "used": "gru"}, dtype="str"), "user_days": days, "log_summary": summary,
+        **empty,
+    }  # fmt: skip
+
+
 def run(scores, out_of_time, profile, **rule):
-    found = segment(scores, out_of_time, profile, experiment(**rule))
-    assert list(found) == ["priority", "threshold", "comparison"]
-    for table in (PRIORITY, THRESHOLD, COMPARISON):
-        table.check(found[table.name])
+    found = segment(known(scores, out_of_time), profile, experiment(**rule))
+    assert set(found) == set(GIVES)
+    contracts = {t.name: t for t in vars(c).values() if isinstance(t, c.Table)}
+    for name, table in found.items():
+        contracts[name].check(table)
     return found["priority"], found["threshold"].iloc[0], found["comparison"].set_index(["versus", "variable"])
 
 
@@ -68,8 +102,8 @@ def test_the_threshold_is_learned_on_the_out_of_time_windows():
 def test_the_comparison_finds_what_goes_with_the_score_and_marks_the_score():
     *_, comparison = run(*tables())
     others = comparison.loc["others"]
-    assert others.index.tolist() == ["warmth", "noise", "nil", *SCORE_VARIABLES]
-    assert others.index[others["circular"]].tolist() == list(SCORE_VARIABLES)
+    assert others.index.tolist() == ["warmth", "noise", "nil", *SCORES_HERE]
+    assert others.index[others["circular"]].tolist() == SCORES_HERE
     assert others.loc["warmth", "q"] < 1e-6 and others.loc["warmth", "hedges_g"] > 1
     assert others.loc["noise", "q"] > 0.05
     assert np.isnan(others.loc["nil", "p"])
@@ -96,7 +130,7 @@ def test_columns_of_the_profile_named_like_a_score_give_way():
 def test_few_users_empty_groups_and_everybody_first_are_no_exception(users, rule):
     scores, out_of_time, profile = tables(users=users)
     priority, threshold, comparison = run(scores, out_of_time, profile, **rule)
-    assert len(priority) == users == threshold[["priority", "other_churners", "rest"]].sum()
+    assert len(priority) == users == threshold[list(c.SEGMENTS)].sum()
     if users < 4:
         assert comparison["p"].isna().all()
 
@@ -106,7 +140,7 @@ def test_everybody_or_nobody_in_the_group(value):
     priority, threshold, comparison = run(*tables(), threshold="value", value=value)
     assert threshold["priority"] == (300 if value == 0 else 0)
     assert comparison["p"].isna().all() and comparison["hedges_g"].isna().all()
-    assert set(priority["segment"]) == ({"priority"} if value == 0 else {"other_churners", "rest"})
+    assert set(priority["segment"]) == ({"priority"} if value == 0 else {"other_churners", "favourites", "rest"})
 
 
 def test_equal_probabilities_for_everybody():
