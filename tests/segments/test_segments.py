@@ -76,8 +76,8 @@ def known(scores, out_of_time):
     summary = pd.DataFrame([{"first_day": first, "last_day": NEWEST, "days": (NEWEST - first).days + 1}])
     return {
         "scores": scores, "out_of_time": out_of_time, "predictions": tested, "money": money, "features": features,
-        "target_summary": pd.DataFrame({"target": targets, "used": "gru"}, dtype="str"), "user_days": days, "log_summary": summary,
-        **empty,
+        "target_summary": pd.DataFrame({"target": targets, "used": "gru"}, dtype="str"), "user_days": days,
+        "log_summary": summary, **empty,
     }  # fmt: skip
 
 
