@@ -158,10 +158,11 @@ def _tell(outcome: Any) -> None:
     """Where the report and the list are, and the three figures that matter."""
     summary, folder = outcome.summary, outcome.folder
     segments = summary["segments"]
-    scored = sum(segments[name] for name in ("priority", "other_churners", "rest"))
+    scored, calls = sum(segments.values()), summary["calls"]
     print(f"report   {folder / 'index.html'}")
     print(f"list     {folder / 'priority_group.csv'}")
-    print(f"  {segments['priority']} of {scored} users to look after first")
+    held = f", {calls['holdout']} of them held out" if calls["holdout"] else ""
+    print(f"  {segments['priority']} of {scored} users to look after first{held}")
     if warnings := summary["quality"]["counts"]["warning"]:
         print(f"  the log gives {warnings} warning{'s' * (warnings > 1)}: read its quality in the report first")
     for target, found in summary["targets"].items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tschurn.contracts import CAUSES, NO_CAUSE
@@ -203,6 +203,7 @@ def marked(tables, value, chance, recency, same=0.1, change=0.1) -> dict:
 UNIT = st.integers(0, 100).map(lambda n: n / 100)
 
 
+@settings(deadline=None)
 @given(UNIT, UNIT, UNIT, UNIT, UNIT)
 @example(GOAL, GOAL / TIMES_CHANCE, 0.0, 0.0, 0.0)
 @example(GOAL, 0.0, GOAL, 0.0, 0.0)

@@ -95,6 +95,7 @@ def summarise(
         "profiles": profiles_summary(tables, experiment),
         "rfm": rfm_summary(tables, experiment),
         "backtest": backtest_summary(tables, experiment),
+        "calls": _calls(tables),
         "list": _list(tables, experiment.experiment.language),
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
@@ -173,9 +174,26 @@ def _segment_counts(tables: Tables) -> dict[str, int]:
     return {segment: int(counts.get(segment, 0)) for segment in SEGMENTS}
 
 
+def _calls(tables: Tables) -> dict[str, int]:
+    """Of the priority group: how many are to be called, are held out, and rest since they were contacted lately."""
+    group = _people(tables)
+    group = group[group["group"]]
+    held, rests = int(group["holdout"].sum()), int(group["resting"].sum())
+    return {"call": len(group) - held - rests, "holdout": held, "resting": rests}
+
+
+def _people(tables: Tables) -> pd.DataFrame:
+    """PRIORITY and LIST → by rank whether in the `group`, `holdout`, `resting`, and `action`; ids may be pseudonyms in
+    the latter, and segments are told in a language."""
+    priority, people = (table_of(tables, name).sort_values("rank") for name in ("priority", "list"))
+    known = people.set_index("rank")[["holdout", "resting", "action"]].reindex(priority["rank"])
+    marks = {name: known[name].eq(True).to_numpy(dtype=bool) for name in ("holdout", "resting")}
+    return priority.assign(group=priority["segment"] == "priority", action=known["action"].to_numpy(), **marks)
+
+
 def _list(tables: Tables, language: str) -> list[dict[str, Any]]:
-    """The first users of the list with their reasons per target."""
-    first = table_of(tables, "priority").sort_values("rank", kind="stable").head(USERS_SHOWN)
+    """The first users of the list with their reasons per target, and whether they are to be left alone."""
+    first = _people(tables).drop(columns="group").head(USERS_SHOWN)
     reasons = table_of(tables, "reasons")
     reasons = reasons[reasons["user_id"].isin(first["user_id"])].sort_values(["target", "rank"], kind="stable")
     by_user = {key: list(part[f"sentence_{language}"]) for key, part in reasons.groupby(["user_id", "target"])}
