@@ -27,6 +27,9 @@ STAGES = {
     "explain.sticker",
     "ablation.churn",
     "ablation.sticker",
+    "seeds.churn",
+    "seeds.sticker",
+    "value",
     "segments",
 }
 
@@ -59,7 +62,9 @@ def test_everything_is_there_and_keeps_its_contract(finished: Path) -> None:
     for name in (
         "index.html",
         "priority_group.csv",
+        "priority_group.parquet",
         "scores.csv",
+        "scores.parquet",
         "predictions.parquet",
         "report.json",
         "manifest.json",
@@ -149,6 +154,44 @@ def test_same_seed_same_bytes(finished: Path, place: Path) -> None:
         str(f) for f in files if f.name not in times and (finished / f).read_bytes() != (other / f).read_bytes()
     ]
     assert different == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        ('[actions]\n"history:recensy" = "call"\n', "history:recency"),
+        ('[profiles]\nratio = ["history:recency", "history:tenur"]\n', "history:tenure"),
+        ("[list]\npseudonyms = true\n", "TSCHURN_PSEUDONYM_KEY"),
+        ('[contacts]\npath = "nowhere.csv"\n', "nowhere.csv"),
+    ],
+)
+def test_what_the_file_names_wrongly_is_told_before_anything_is_trained(
+    extra: str, told: str, tmp_path: Path, log_frame: pd.DataFrame, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("TSCHURN_PSEUDONYM_KEY", raising=False)
+    file = experiment(tmp_path, log_frame, STICKER + extra)
+    assert main(["run", str(file), "--reports", str(tmp_path / "reports"), "--quiet"]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "reports" / "small" / "latest" / "stages" / "horizons").exists()
+
+
+def test_windows_with_a_contact_are_left_out_and_counted(tmp_path: Path, log_frame: pd.DataFrame) -> None:
+    """As far as the windows: a lever that there is not ends the run there."""
+    days = pd.to_datetime(log_frame["timestamp"]).dt.date
+    user, day = log_frame["user_id"].iloc[0], sorted(set(days))[len(set(days)) // 2]
+    pd.DataFrame({"user_id": [user], "contacted_on": [day]}).to_csv(tmp_path / "contacts.csv", index=False)
+    file = experiment(tmp_path, log_frame, f'{STICKER}[contacts]\npath = "{tmp_path / "contacts.csv"}"\n')
+    file.write_text(f'{file.read_text()}levers = ["none such"]\n')
+    assert main(["run", str(file), "--reports", str(tmp_path / "reports"), "--quiet"]) == 2
+    stages = tmp_path / "reports" / "small" / "latest" / "stages"
+    windows = pd.read_parquet(stages / "windows" / "windows.parquet")
+    far = (pd.to_datetime(windows["anchor_day"]) - pd.Timestamp(day)).dt.days
+    touched = windows["closed"] & (windows["user_id"] == user) & far.between(-7, 6)
+    assert touched.any() and (windows.loc[touched, "split"] == "excluded").all()
+    assert (windows.loc[~touched, "split"] != "excluded").all()
+    excluded = pd.read_parquet(stages / "windows" / "exclusions.parquet").set_index("reason")
+    assert excluded.loc["contact", "windows"] == touched.sum()
 
 
 def test_a_misspelt_lever_is_refused_before_anything_is_trained(
