@@ -425,6 +425,8 @@ class _Stages:
         tables |= {table.name: self._per_target("explain", table) for table in EXPLANATIONS}
         tables[c.REASONS.name] = self._reasons_of_list()
         tables[c.LIST.name] = self.people
+        money = self._read("windows", c.MONEY)
+        tables[c.MONEY.name] = money[money["anchor_day"] == money["anchor_day"].max()]
         tables[c.ABLATION.name] = self._per_target("ablation", c.ABLATION)
         if "truth" in self.done:
             tables |= {table.name: self._read("truth", table) for table in (c.TRUTH_FIGURES, *_PORTRAIT)}
