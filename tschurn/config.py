@@ -323,15 +323,16 @@ class Explain(Section):
 class SegmentRule(Section):
     """[segments]: who is in the priority group.
 
-    score: what ranks users, "priority" (p_churn × p_sticker) or "value_at_risk" (p_churn × the value of stickers
-    expected of who stays). threshold "quantile": the top `share` of the scores; "value": a score of at least `value`;
-    "capacity": the best `capacity` users; "knee": where the curve of sorted log scores bends; "mixture": where the
-    upper of two normal distributions of log scores becomes the likelier. likely_churn: p_churn from which a user below
-    the threshold is an "other churner"; likely_sticker: p_sticker from which one who stays is a "favourite" (absent:
-    the top `share` of p_sticker).
+    score: what ranks users, "priority" (p_churn × p_sticker) or "value_at_risk" (p_churn × what a user is `worth`:
+    the value of stickers "expected" of who stays, or that of the "last_28_days"). threshold "quantile": the top
+    `share` of the scores; "value": a score of at least `value`; "capacity": the best `capacity` users; "knee": where
+    the curve of sorted log scores bends; "mixture": where the upper of two normal distributions of log scores becomes
+    the likelier. likely_churn: p_churn from which a user below the threshold is an "other churner"; likely_sticker:
+    p_sticker from which one who stays is a "favourite" (absent: the top `share` of p_sticker).
     """
 
     score: Literal["priority", "value_at_risk"] = "priority"
+    worth: Literal["expected", "last_28_days"] = "expected"
     threshold: Literal["quantile", "value", "capacity", "knee", "mixture"] = "quantile"
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     value: Annotated[float, Field(ge=0)] | None = None
@@ -346,6 +347,12 @@ class SegmentRule(Section):
         if self.score == "priority" and self.value is not None and self.value > 1:
             raise ValueError(f"`value = {self.value:g}` is never reached: a priority is at most 1")
         return self
+
+    @property
+    def ranks_by(self) -> str:
+        """The score by its name in contracts.SCORES_COMPARED."""
+        by_value = self.score == "value_at_risk"
+        return "p_churn_value_28" if by_value and self.worth == "last_28_days" else self.score
 
 
 class CallList(Section):

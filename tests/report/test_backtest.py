@@ -113,7 +113,7 @@ def test_rivals_are_sorted_by_what_is_sure() -> None:
     named = {code: [row["score"] for row in rows] for code, rows in about["versus"].items()}
     assert named == {"simpler": ["stickers_7"], "less": ["lightgbm"], "more": ["p_churn", "recency"],
                      "level": ["p_churn_value_28"]}  # fmt: skip
-    assert about["switch"] and about["chance"] is None
+    assert about["switch"] == ["value_at_risk"] and about["chance"] is None
 
 
 @pytest.mark.parametrize(("own", "code"), [(-20.0, "worse"), (-3.0, "level"), (5.0, "level"), (9.0, None)])

@@ -99,6 +99,19 @@ def test_the_threshold_is_learned_on_the_out_of_time_windows():
     assert threshold["priority"] == (priority["priority"] >= threshold["threshold"]).sum()
 
 
+def test_users_can_be_ranked_by_what_they_had_in_the_last_28_days():
+    scores, out_of_time, profile = tables()
+    rule = {"score": "value_at_risk", "worth": "last_28_days"}
+    priority, threshold, _ = run(scores, out_of_time, profile, **rule)
+    money = known(scores, out_of_time)["money"]
+    value = priority.merge(money, on=["user_id", "anchor_day"])["value_28"].to_numpy()
+    np.testing.assert_allclose(priority["value_at_risk"], priority["p_churn"] * value)
+    assert priority["value_at_risk"].is_monotonic_decreasing and not priority["priority"].is_monotonic_decreasing
+    assert threshold["score"] == "value_at_risk" and threshold["learned_on"] == "out_of_time"
+    assert [experiment(**r).segments.ranks_by for r in ({}, rule, {"score": "value_at_risk"}, {"worth": "last_28_days"})
+            ] == ["priority", "p_churn_value_28", "value_at_risk", "priority"]  # fmt: skip
+
+
 def test_the_comparison_finds_what_goes_with_the_score_and_marks_the_score():
     *_, comparison = run(*tables())
     others = comparison.loc["others"]

@@ -19,8 +19,8 @@ PRIORITY = Table(
     "priority",
     "The scored users at the newest anchor, best first. p_sticker is null without a sticker "
     "target; then priority = p_churn. segment: one of SEGMENTS. low, high: intervals of SCORES. "
-    "value_at_risk: p_churn × the value of stickers expected in the outcome of a user who stays (null without a "
-    "sticker target).",
+    "value_at_risk: p_churn × the value of stickers expected in the outcome of a user who stays, or of the last 28 "
+    "days, as the experiment says (null without a sticker target).",
     ("user_id",),
     {
         "user_id": "id",

@@ -47,7 +47,7 @@ def backtest_summary(tables: Tables, experiment: Experiment) -> dict[str, Any]:
     return {
         "why": why,
         "days": DAYS,
-        "score": experiment.segments.score,
+        "score": experiment.segments.ranks_by,
         "exclusive": experiment.targets.exclusive,
         "caught": caught,
         "missing": [s for s in SCORES_COMPARED if caught and s not in set(lines["score"])],
@@ -73,7 +73,8 @@ def _caught(lines: pd.DataFrame) -> dict[str, Any]:
     return {
         "windows": own["windows"], "anchors": own["anchors"], "at_risk": own["at_risk"],
         "rows": rows, "own": own, "best": best, "code": _verdict(best), "ahead": _ahead(best or {}), "versus": told,
-        "chance": _against_chance(own), "switch": _told(by_score.get("value_at_risk", {})) == "less",
+        "chance": _against_chance(own),
+        "switch": [s for s in ("p_churn_value_28", "value_at_risk") if _told(by_score.get(s, {})) == "less"],
     }  # fmt: skip
 
 

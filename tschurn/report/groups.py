@@ -42,6 +42,7 @@ def groups_summary(tables: Tables, experiment: Experiment) -> dict[str, Any]:
         "threshold": threshold or None,
         "score": threshold.get("score", "priority"),
         "score_asked": rule.score,
+        "worth": rule.worth,
         "rule_asked": rule.threshold,
         "rule_note": asked.get("note") if asked else None,
         "rules": rules,

@@ -21,7 +21,7 @@ def gain(windows: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     smallest is the best. Empty without [costs], where nothing was at risk, and where the experiment's score is not
     known. With one user the intervals are null.
     """
-    costs, score = experiment.costs, experiment.segments.score
+    costs, score = experiment.costs, experiment.segments.ranks_by
     if costs is None or score not in windows or not windows["value"].sum() > 0:
         return pd.DataFrame({column: [] for column in GAIN.columns})
     weeks = Weeks.of(windows, experiment.experiment.seed)

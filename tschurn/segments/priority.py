@@ -1,8 +1,8 @@
 """SCORES + OUT_OF_TIME + EXPECTED_VALUES → users and windows in order of a score, PRIORITY: who is called first.
 
 priority = p_churn × p_sticker: a ranking score, not a joint probability; without a sticker target it is p_churn.
-value_at_risk = p_churn × the value of stickers expected of a user who stays. The experiment says which of the two
-ranks; where no value is expected of anybody, it is the priority.
+value_at_risk = p_churn × what a user is worth: the value of stickers expected of one who stays, or of the last 28
+days. The experiment says which of the two ranks; where no value is expected of anybody, it is the priority.
 """
 
 from __future__ import annotations

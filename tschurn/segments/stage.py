@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from tschurn.config import Experiment
@@ -44,7 +45,7 @@ def segment(
 
 def _who_first(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> dict[str, pd.DataFrame]:
     """→ PRIORITY, THRESHOLD, THRESHOLDS, LIST_STABILITY, FIRMNESS, PLANE."""
-    scored = first.score_users(tables["scores"], tables["out_of_time"], tables["expected_values"], experiment)
+    scored = first.score_users(tables["scores"], tables["out_of_time"], _worth(tables, experiment), experiment)
     rules_found = t.learn_thresholds(scored, experiment)
     chosen = t.chosen_threshold(rules_found, experiment)
     favourite = first.likely_sticker(scored, experiment)
@@ -60,6 +61,15 @@ def _who_first(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> di
         "firmness": steadiness.firmness(lists),
         "plane": p.plane(priority, threshold, tables["money"], tables["predictions"], tables["target_summary"]),
     }
+
+
+def _worth(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> pd.DataFrame:
+    """→ as EXPECTED_VALUES: what each user, and each window of the anchors before, is worth as the experiment says."""
+    if experiment.segments.worth == "expected":
+        return tables["expected_values"]
+    money = tables["money"].dropna(subset="value_28")
+    fit = np.where(money["anchor_day"] == money["anchor_day"].max(), "refit", "evaluated")
+    return money[["user_id", "anchor_day"]].assign(fit=fit, expected=money["value_28"].clip(lower=0))
 
 
 def _how_they_differ(
