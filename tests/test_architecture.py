@@ -76,3 +76,12 @@ def test_help_imports_nothing_heavy() -> None:
 def test_every_module_says_what_it_does() -> None:
     silent = [str(f) for f in FILES if not ast.get_docstring(ast.parse(f.read_text(encoding="utf-8")))]
     assert not silent
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.name == "__init__.py"], ids=lambda f: f.parent.name)
+def test_no_function_of_a_package_has_the_name_of_its_module(file: Path) -> None:
+    """Importing the module would put it in the function's place, from then on and for everybody."""
+    names = {
+        node.name for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)
+    }
+    assert not names & {module.stem for module in file.parent.iterdir()}

@@ -369,7 +369,7 @@ class _Stages:
         self.people = segments.write_lists(
             priority, self._reasons_of_list(), profile, self._read("windows", c.MONEY),
             self._read("segments", c.FIRMNESS), self.experiment, self.run.folder,
-            segments.resting(contacts, priority, self.experiment),
+            segments.who_rests(contacts, priority, self.experiment),
         )  # fmt: skip
         StageFolder(self.run.folder).write(c.PREDICTIONS, self._per_target("models", c.PREDICTIONS))
 

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from tschurn.config import parse
 from tschurn.contracts import JOINT, PREDICTIONS
-from tschurn.segments import joint_rate
+from tschurn.segments.joint import joint_rate
 
 USED = pd.DataFrame({"target": ["churn", "sticker"], "used": ["gru", "recency"]})
 

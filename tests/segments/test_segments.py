@@ -12,7 +12,7 @@ from tschurn import contracts as c
 from tschurn.config import parse
 from tschurn.contracts import OUT_OF_TIME, PRIORITY, PROFILE, SCORES
 from tschurn.errors import ContractError
-from tschurn.segments import segment
+from tschurn.segments import segment, who_rests
 from tschurn.segments.stage import SCORE_VARIABLES
 
 NEWEST = date(2024, 3, 31)
@@ -179,3 +179,15 @@ def test_a_profile_of_other_users_breaks_the_contract():
 def test_the_package_is_cheap_to_import():
     code = "import sys, tschurn.segments; print(sorted({'numpy', 'pandas', 'scipy', 'statsmodels'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_who_was_contacted_lately_rests():
+    priority, *_ = run(*tables(users=20))
+    contacts = pd.DataFrame(
+        {"user_id": [3, 4], "contacted_on": [NEWEST - timedelta(days=5), NEWEST - timedelta(days=50)]}
+    )
+    raw = {"experiment": {"name": "test"}, "log": {"path": "x"}, "contacts": {"path": "c.csv", "cooldown_days": 28}}
+    for _ in range(2):
+        assert who_rests(contacts, priority, parse(raw, "test")).tolist() == [3]
+    assert who_rests(None, priority, experiment()) is None
+    assert who_rests(contacts, priority.iloc[:0], parse(raw, "test")) is None

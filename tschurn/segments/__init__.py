@@ -62,7 +62,7 @@ def write_lists(
     return export.list_table(priority, reasons, profile, money, firmness, experiment, resting)
 
 
-def resting(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment: Experiment) -> pd.Series | None:
+def who_rests(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment: Experiment) -> pd.Series | None:
     """CONTACTS (None: no [contacts]) + PRIORITY → user_id of those contacted too lately to be on the list."""
     if contacts is None or experiment.contacts is None or priority.empty:
         return None
