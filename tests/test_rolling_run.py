@@ -38,6 +38,7 @@ def test_each_origin_is_measured_on_its_own_period_and_nothing_later(finished: P
         "origins.churn.1",
         "explain.churn",
         "ablation.churn",
+        "seeds.churn",
     }
     first = pd.read_parquet(stages / "origins.churn.1" / "predictions.parquet")
     last = pd.read_parquet(stages / "models.churn" / "predictions.parquet")
