@@ -95,8 +95,8 @@ def summarise(
         "profiles": profiles_summary(tables, experiment),
         "rfm": rfm_summary(tables, experiment),
         "backtest": backtest_summary(tables, experiment),
-        "calls": _calls(tables),
-        "list": _list(tables, experiment.experiment.language),
+        "calls": _calls(people := _people(tables)),
+        "list": _list(people, table_of(tables, "reasons"), experiment.experiment.language),
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
     }
@@ -174,10 +174,9 @@ def _segment_counts(tables: Tables) -> dict[str, int]:
     return {segment: int(counts.get(segment, 0)) for segment in SEGMENTS}
 
 
-def _calls(tables: Tables) -> dict[str, int]:
+def _calls(people: pd.DataFrame) -> dict[str, int]:
     """Of the priority group: how many are to be called, are held out, and rest since they were contacted lately."""
-    group = _people(tables)
-    group = group[group["group"]]
+    group = people[people["group"]]
     held, rests = int(group["holdout"].sum()), int(group["resting"].sum())
     return {"call": len(group) - held - rests, "holdout": held, "resting": rests}
 
@@ -191,10 +190,9 @@ def _people(tables: Tables) -> pd.DataFrame:
     return priority.assign(group=priority["segment"] == "priority", action=known["action"].to_numpy(), **marks)
 
 
-def _list(tables: Tables, language: str) -> list[dict[str, Any]]:
+def _list(people: pd.DataFrame, reasons: pd.DataFrame, language: str) -> list[dict[str, Any]]:
     """The first users of the list with their reasons per target, and whether they are to be left alone."""
-    first = _people(tables).drop(columns="group").head(USERS_SHOWN)
-    reasons = table_of(tables, "reasons")
+    first = people.drop(columns="group").head(USERS_SHOWN)
     reasons = reasons[reasons["user_id"].isin(first["user_id"])].sort_values(["target", "rank"], kind="stable")
     by_user = {key: list(part[f"sentence_{language}"]) for key, part in reasons.groupby(["user_id", "target"])}
     rows = records(first.drop(columns="anchor_day"))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tschurn.contracts import Progress, silent
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -15,11 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tschurn.config import Experiment
-    from tschurn.contracts import Progress
 
 
 def segment(
-    tables: Mapping[str, pd.DataFrame], profile: pd.DataFrame, experiment: Experiment, progress: Progress | None = None
+    tables: Mapping[str, pd.DataFrame], profile: pd.DataFrame, experiment: Experiment, progress: Progress = silent
 ) -> dict[str, pd.DataFrame]:
     """Tables of the stages before, by name, and PROFILE → the stage's tables by name, all of contracts.segments that
     are not made elsewhere.
@@ -27,10 +28,9 @@ def segment(
     tables: SCORES, OUT_OF_TIME, PREDICTIONS, TARGET_SUMMARY and SEED_SCORES of all targets; FEATURES, USER_DAYS, MONEY,
     FACTS, LOG_SUMMARY, EXPECTED_VALUES. Raises ContractError when the targets, or the profile, are of different users.
     """
-    from tschurn.contracts import silent
     from tschurn.segments import stage
 
-    return stage.segment(tables, profile, experiment, progress or silent)
+    return stage.segment(tables, profile, experiment, progress)
 
 
 def check(features: pd.DataFrame, experiment: Experiment) -> None:
@@ -58,8 +58,9 @@ def write_lists(
     → LIST, what they are made of."""
     from tschurn.segments import export
 
-    export.write_lists(priority, reasons, profile, money, firmness, experiment, folder, resting)
-    return export.list_table(priority, reasons, profile, money, firmness, experiment, resting)
+    people = export.list_table(priority, reasons, profile, money, firmness, experiment, resting)
+    export.write_people(people, experiment, folder)
+    return people
 
 
 def who_rests(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment: Experiment) -> pd.Series | None:

@@ -73,9 +73,15 @@ def write_lists(
     Arguments and errors: those of `list_table`. Each file whole or not at all. A list in `folder` in which somebody
     has filled in days of contact is kept, as priority_group.filled_1.csv.
     """
-    everybody = list_table(priority, reasons, profile, money, firmness, experiment, resting)
+    return write_people(
+        list_table(priority, reasons, profile, money, firmness, experiment, resting), experiment, folder
+    )  # fmt: skip
+
+
+def write_people(people: pd.DataFrame, experiment: Experiment, folder: Path) -> dict[str, Path]:
+    """LIST → the files of `write_lists`; file name → path."""
     paths = {}
-    for name, table in ((GROUP, group_of(everybody, experiment)), (EVERYBODY, everybody)):
+    for name, table in ((GROUP, group_of(people, experiment)), (EVERYBODY, people)):
         paths |= {f"{name}.{kind}": folder / f"{name}.{kind}" for kind in ("csv", "parquet")}
         _keep_filled(paths[f"{name}.csv"])
         write_csv(table, paths[f"{name}.csv"])
