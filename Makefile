@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth clean
+.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ test: $(READY)  ## run all tests
 lint: $(READY)  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-bench: bench-windows bench-models bench-explain bench-truth  ## run all benchmarks; figures in benchmarks/RESULTS.md
+bench: bench-windows bench-models bench-explain bench-truth bench-report  ## run all benchmarks; figures in benchmarks/RESULTS.md
 
 bench-windows: $(READY)  ## from a raw log to windows, against other ways to do it, and 10 and 40 times the rows
 	@$(BIN)/python benchmarks/windows.py
@@ -42,6 +42,9 @@ bench-explain: $(READY)  ## selecting features, and asking a network itself, aga
 
 bench-truth: $(READY)  ## mark the explanations by the truth of the simulated platform, at full size
 	@$(BIN)/python benchmarks/truth.py
+
+bench-report: $(READY)  ## size, building and opening of the report, against other tools' pages (needs a finished run and Chromium)
+	@$(BIN)/python benchmarks/report.py
 
 clean:  ## remove the virtual environment and all reports
 	rm -rf $(VENV) && find reports -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -22,7 +22,7 @@ ONLY_IN = {
     "tensorflow": {"models/"},
     "plotly": {"report/"},
     "jinja2": {"report/"},
-    "pm4py": {"exploration/process_map.py"},
+    "pm4py": {"exploration/discovery.py"},
     "BorutaShap": {"explain/borutashap_package.py"},
     "pyspark": {"events/engine.py"},
     "psycopg": {"events/engine.py"},

@@ -150,6 +150,25 @@ def test_a_fault_of_ours_is_exit_code_one(tschurn: Call, monkeypatch: pytest.Mon
     assert code == 1 and "internal error: ZeroDivisionError" in err
 
 
+def test_report_says_where_it_has_drawn_a_run_again(
+    tschurn: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tschurn import reporting
+
+    asked: list[tuple] = []
+    monkeypatch.setattr(reporting, "redraw", lambda *given: asked.append(given))
+    code, out, _ = tschurn("report", tmp_path, "--language", "ko")
+    assert code == 0 and str(tmp_path / "index.html") in out and str(tmp_path / "report.json") in out
+    assert asked == [(tmp_path, "ko")]
+
+
+def test_report_of_what_is_no_run(tschurn: Call, tmp_path: Path) -> None:
+    refused(tschurn("report", tmp_path), str(tmp_path), "no finished run")
+    refused(tschurn("report", tmp_path / "a", tmp_path / "b"), "no finished run")
+    (tmp_path / "manifest.json").write_text("[]")
+    refused(tschurn("report", tmp_path), "manifest.json", "expected an object")
+
+
 def test_help_answers_within_a_third_of_a_second_of_cpu() -> None:
     """CPU time, not wall time; the imports that would break it are named in test_architecture."""
     before = os.times()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from conftest import QUICK
 
 from tschurn import contracts as c
 from tschurn.cli import main
+from tschurn.errors import RunFolderError
+from tschurn.reporting import gathered, redraw
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +24,7 @@ STAGES = {
     "exploration",
     "windows",
     "horizons",
+    "columns",
     "models.churn",
     "models.sticker",
     "explain.churn",
@@ -67,6 +71,7 @@ def test_everything_is_there_and_keeps_its_contract(finished: Path) -> None:
         "scores.parquet",
         "predictions.parquet",
         "report.json",
+        "path_users.csv",
         "manifest.json",
     ):
         assert (finished / name).stat().st_size > 0, name
@@ -154,6 +159,64 @@ def test_same_seed_same_bytes(finished: Path, place: Path) -> None:
         str(f) for f in files if f.name not in times and (finished / f).read_bytes() != (other / f).read_bytes()
     ]
     assert different == []
+
+
+def test_a_report_is_drawn_again_from_its_folder_alone(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not a byte is another: what a report shows is in the folder, and no model is needed for it."""
+    folder = tmp_path / "moved"
+    shutil.copytree(finished, folder)
+    before = {name: (folder / name).read_bytes() for name in ("index.html", "report.json")}
+    for name in before:
+        (folder / name).unlink()
+    assert main(["report", str(folder)]) == 0
+    assert str(folder / "index.html") in capsys.readouterr().out
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    redraw(folder, "ko")
+    assert json.loads((folder / "report.json").read_text())["language"] == "ko"
+    assert (folder / "index.html").read_text(encoding="utf-8").startswith('<!doctype html>\n<html lang="ko">')
+
+
+def test_what_is_no_finished_run_is_told(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"no finished run here .*manifest\.json"):
+        redraw(tmp_path)
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    shutil.rmtree(folder / "stages" / "explain.sticker")
+    with pytest.raises(RunFolderError, match=r"no results of explain\.sticker"):
+        redraw(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["experiment"]["search"]["unheard_of"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunFolderError, match="another version of tschurn"):
+        redraw(folder)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        redraw(folder)
+
+
+def test_no_id_is_told_where_the_lists_have_pseudonyms(
+    finished: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSCHURN_PSEUDONYM_KEY", "a secret of more than sixteen letters")
+    hidden = place / "hidden"
+    shutil.copytree(finished, hidden / "small" / "latest")
+    file = place / "small.toml"
+    text = file.read_text()
+    file.write_text(text + "[list]\npseudonyms = true\n")
+    folder = run(file, hidden)
+    file.write_text(text)
+    names = set(pd.read_csv(folder / "scores.csv")["user_id"])
+    ids = set(pd.read_csv(finished / "scores.csv")["user_id"].astype(str))
+    assert len(names) == len(ids) and not names & ids
+    tables = gathered(folder).tables
+    for table in (c.PRIORITY, c.REASONS, c.ATTRIBUTION, c.ANOMALY, c.USER_DAYS, c.PREDICTIONS, c.MONEY, c.FIRMNESS):
+        assert len(tables[table.name]) and set(tables[table.name]["user_id"]) <= names, table.name
+    report = json.loads((folder / "report.json").read_text())
+    assert {row["user_id"] for row in report["list"]} <= names
+    behind = set(pd.read_csv(folder / "path_users.csv")["user_id"])
+    assert names <= behind and not behind & ids
 
 
 @pytest.mark.parametrize(

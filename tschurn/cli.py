@@ -95,7 +95,19 @@ def _parser() -> argparse.ArgumentParser:
     follow.add_argument("--out", metavar="DIR", help="where the two files go (default: beside the first list)")
     follow.add_argument("--quiet", action="store_true", help="no progress bars")
     follow.set_defaults(command=_follow_up)
-    for command in (parser, run, simulate, follow):
+    again = commands.add_parser(
+        "report", help="draw the report of a finished run again, or compare two runs",
+        description="With one run folder: draw its index.html and report.json again; nothing is computed anew. With "
+        "two: write comparison.html and comparison.json: what differs in what was asked, in the models, in why, and in "
+        "who comes first.",
+    )  # fmt: skip
+    again.add_argument("run", metavar="RUN", help="a run folder, such as reports/complete_journey/latest")
+    again.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to compare with the first")
+    again.add_argument("--out", metavar="DIR", help="where a comparison goes (default: into the second run folder)")
+    again.add_argument("--language", choices=("en", "ko"), help="of the page (default: as the run, or the second one)")
+    again.add_argument("--quiet", action="store_true", help="no progress bars")
+    again.set_defaults(command=_report)
+    for command in (parser, run, simulate, follow, again):
         command.add_argument("--debug", action="store_true", default=False if command is parser else argparse.SUPPRESS,
                              help="show tracebacks")  # fmt: skip
     return parser
@@ -151,6 +163,32 @@ def _follow_up(arguments: argparse.Namespace) -> int:
         print(f"- {sentence}")
     print(f"page     {out / 'follow_up.html'}")
     print(f"figures  {out / 'follow_up.json'}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from tschurn.errors import ConfigError
+
+    run = Path(arguments.run)
+    if arguments.other is None:
+        from tschurn import reporting
+
+        if arguments.out is not None:
+            raise ConfigError("--out goes with two runs; the report of one is drawn in its own folder")
+        reporting.redraw(run, arguments.language)
+        print(f"report   {run / 'index.html'}")
+        print(f"figures  {run / 'report.json'}")
+        return 0
+    from tschurn import comparing
+
+    other = Path(arguments.other)
+    out = Path(arguments.out) if arguments.out else other
+    with _Bars(quiet=arguments.quiet) as bars:
+        _, sentences = comparing.compare(run, other, out, arguments.language, bars)
+    for sentence in sentences:
+        print(f"- {sentence}")
+    print(f"page     {out / 'comparison.html'}")
+    print(f"figures  {out / 'comparison.json'}")
     return 0
 
 

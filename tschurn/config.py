@@ -277,6 +277,13 @@ class FeatureChoice(Section):
     regular_days: Annotated[int, Field(ge=1, le=366)] = 3
 
 
+class Exploration(Section):
+    """[exploration]: robust: whether single days (a holiday, a campaign) are kept from bending the trend and the weekly
+    rhythm of daily usage; outage days are left out of the fit in any case."""
+
+    robust: bool = True
+
+
 class Models(Section):
     """[models]: `auto`, or the name of the model that is used for the list; whether FLAML is one of the baselines.
 
@@ -440,6 +447,7 @@ class Experiment(Section):
     targets: Targets = Targets()
     split: Split = Split()
     features: FeatureChoice = FeatureChoice()
+    exploration: Exploration = Exploration()
     models: Models = Models()
     search: Search = Search()
     explain: Explain = Explain()
@@ -452,6 +460,10 @@ class Experiment(Section):
     profiles: Profiles = Profiles()
     run: RunOptions = RunOptions()
     simulation: Simulation = Simulation()
+
+    def in_language(self, language: str) -> Experiment:
+        """The same experiment, told in another language ("en" or "ko")."""
+        return self.model_copy(update={"experiment": self.experiment.model_copy(update={"language": language})})
 
     @model_validator(mode="after")
     def _simulated(self) -> Experiment:

@@ -1,6 +1,6 @@
 """experiment → run folder: the stages in order, tables by name. Read this first.
 
-    log → exploration → windows → models.<target> → explain.<target> → segments → report
+    log → windows → exploration → models.<target> → explain.<target> → segments → report
                                                                      → ablation.<target> (retrained on fewer columns)
                                 → origins.<target>.<k> (a rolling split: the origins before the last)
                                 → horizons (what to observe, who comes back, whose last week is unusual)
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,8 +26,10 @@ from tschurn import contracts as c
 from tschurn import workers
 from tschurn.config import Experiment
 from tschurn.contracts import Progress, silent
-from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions
-from tschurn.workers import EXPLANATIONS, PER_TARGET, Training
+from tschurn.reporting import EXPLORED, LOG, PORTRAIT, SEGMENT_TABLES, reasons_of_list, report_tables
+from tschurn.runs import Run, StageFolder, commit, fingerprint, source_digest, versions, writing
+from tschurn.targets import counted, learnable, targets_and_notes
+from tschurn.workers import Training
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -37,19 +40,15 @@ if TYPE_CHECKING:
 
     from tschurn.features.windows import WindowSet
 
-_LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
 _WINDOWS = (c.VOCABULARY, c.USER_DAYS, c.FEATURES, c.WINDOWS, c.MONEY, c.UNSCORED, c.EXCLUSIONS)
-_SEGMENTS = (
-    c.PRIORITY, c.THRESHOLD, c.THRESHOLDS, c.LIST_STABILITY, c.FIRMNESS, c.PLANE, c.COMPARISON, c.MATCHING, c.SUBGROUPS,
-    c.DIVERGENCE, c.ECDF, c.RULES, c.RFM, c.RFM_TRANSITIONS, c.JOINT, c.BACKTEST, c.BACKTEST_SCORES, c.GAIN,
-)  # fmt: skip
-_PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
 _JUDGED = 3_000  # test windows at most
 # Where the tables of a stage have their contracts, by the first part of its name; those it reads it depends on anyway.
 _CONTRACTS = {
-    "simulation": ["simulator"], "log": ["events"], "exploration": ["exploration"], "windows": ["features"],
+    "simulation": ["simulator"], "log": ["events"], "exploration": ["exploration", "process"],
+    "windows": ["features"],
     "origins": ["models"], "horizons": ["exploration", "features", "models"], "ablation": ["explain"],
-    "truth": ["simulator"], "contacts": ["events"], "seeds": ["segments"], "value": ["segments"],
+    "columns": ["features"], "truth": ["simulator"], "contacts": ["events"], "seeds": ["segments"],
+    "value": ["segments"],
 }  # fmt: skip
 
 
@@ -80,10 +79,11 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         stages.log(files)
         if experiment.contacts:
             stages.contacts()
-        stages.exploration()
         stages.windows()
+        stages.exploration()
         stages.horizons()
         stages.models()
+        stages.columns()
         stages.explanations()
         stages.ablations()
         stages.seeds()
@@ -131,7 +131,7 @@ class _Stages:
 
         def compute(out: StageFolder) -> None:
             tables = events.read_log(self._logged(), out.path, self.progress)
-            for table in _LOG:
+            for table in LOG:
                 out.write(table, tables[table.name])
 
         after = [] if simulation is None else ["simulation"]
@@ -169,23 +169,26 @@ class _Stages:
         self._stage("contacts", ["events/contacts", "spreadsheet"], ["log"], inputs, compute)
 
     def exploration(self) -> None:
-        """EVENT_LOG → what the data looks like."""
-        from tschurn import exploration
+        """EVENT_LOG, DAILY and windows → what the data looks like, and the users behind its paths as a file."""
+        from tschurn import events, exploration, segments
+
+        hide, key = segments.hiding(self.experiment)
 
         def compute(out: StageFolder) -> None:
-            summary = self._read("log", c.LOG_SUMMARY)
-            with self._event_log() as event_log:
-                tables = exploration.explore(event_log, summary, self.experiment, self.progress)
-            for table in (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS):
+            known = {t.name: self._read("log", t) for t in (c.LOG_SUMMARY, c.PLATFORM_DAYS)}
+            known |= {t.name: self._read("windows", t) for t in (c.USER_DAYS, c.WINDOWS)}
+            with self._event_log() as event_log, events.open_daily(self.experiment, self.done["log"].path) as daily:
+                tables = exploration.explore(
+                    event_log, daily, known, self._windows().profile, self.experiment, out.path, hide, self.progress
+                )
+            for table in EXPLORED:
                 out.write(table, tables[table.name])
 
-        self._stage(
-            "exploration",
-            ["exploration"],
-            ["log"],
-            {"targets": self._section("targets"), "windows": self._section("windows")},
-            compute,
-        )
+        sections = {name: self._section(name) for name in ("targets", "windows", "exploration")}
+        inputs = {**sections, "seed": self._seed, "hidden_by": key}
+        self._stage("exploration", ["exploration", "spreadsheet"], ["log", "windows"], inputs, compute)
+        with writing(self.run.folder / exploration.PATH_USERS) as beside:
+            shutil.copyfile(self.done["exploration"].path / exploration.PATH_USERS, beside)
 
     def windows(self) -> None:
         """EVENT_LOG → panel, history, WINDOWS; and which targets there are."""
@@ -216,7 +219,7 @@ class _Stages:
         known_features = self._read("windows", c.FEATURES)
         levers.check(known_features, self.experiment.explain.levers)
         segments.check(known_features, self.experiment)
-        self.targets, self.notes = _targets(self._read("windows", c.WINDOWS), self.experiment)
+        self.targets, self.notes = targets_and_notes(self._read("windows", c.WINDOWS), self.experiment)
         self.origins = self._earlier_origins()
 
     def horizons(self) -> None:
@@ -270,6 +273,23 @@ class _Stages:
             days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
             evaluations = {j.stage: self.run.count(f"test_evaluations.{j.counted}") for j in waiting}
             self._work([replace(j, days=days, evaluations=evaluations[j.stage]) for j in waiting])
+
+    def columns(self) -> None:
+        """Windows and models → the columns that explanations may speak of: those of windows, and those of models that
+        explain themselves by others."""
+        from tschurn import models
+
+        def compute(out: StageFolder) -> None:
+            import pandas as pd
+
+            windows = self._windows()
+            saved = [self.done[f"models.{target}"].path / "evaluated" for target in self.targets]
+            direct = [models.direct_explainer(folder, windows) for folder in saved]
+            known = [windows.flat_columns(), *(d.columns for d in direct if d is not None)]
+            out.write(c.FLAT_COLUMNS, pd.concat(known, ignore_index=True).drop_duplicates("column", ignore_index=True))
+
+        after = ["windows", *(f"models.{target}" for target in self.targets)]
+        self._stage("columns", ["models", "features/windows"], after, {}, compute)
 
     def explanations(self) -> None:
         """Models and windows → explain.<target>, side by side in processes."""
@@ -357,7 +377,7 @@ class _Stages:
             tables = {t.name: self._per_target(stage, t) for stage, some in per_target.items() for t in some}
             tables |= {t.name: self._read(stage, t) for stage, some in whole.items() for t in some}
             found = segments.segment(tables, profile, self.experiment, self.progress)
-            for table in _SEGMENTS:
+            for table in SEGMENT_TABLES:
                 out.write(table, found[table.name])
 
         after = ["log", "windows", "value", *(f"{stage}.{t}" for stage in ("models", "seeds") for t in self.targets)]
@@ -366,8 +386,8 @@ class _Stages:
         self._stage("segments", ["segments"], after, inputs, compute)
         priority = self._read("segments", c.PRIORITY)
         contacts = self._read("contacts", c.CONTACTS) if "contacts" in self.done else None
-        self.people = segments.write_lists(
-            priority, self._reasons_of_list(), profile, self._read("windows", c.MONEY),
+        segments.write_lists(
+            priority, reasons_of_list(self.done, self.targets), profile, self._read("windows", c.MONEY),
             self._read("segments", c.FIRMNESS), self.experiment, self.run.folder,
             segments.who_rests(contacts, priority, self.experiment),
         )  # fmt: skip
@@ -389,17 +409,23 @@ class _Stages:
             explained = (c.SELECTION, c.IMPORTANCE, c.SURROGATES, c.REASONS)
             tables |= {table.name: self._per_target("explain", table) for table in explained}
             figures = judgement.judge(
-                known, windows, judged=self._judged(windows), flat_columns=self._explained_columns(),
+                known, windows, judged=self._judged(windows), flat_columns=self._read("columns", c.FLAT_COLUMNS),
                 collinearity=self._read(f"explain.{self.targets[0]}", c.COLLINEARITY), **tables,
             )  # fmt: skip
             itself = judge_attribution(known, self._per_target("explain", c.ATTRIBUTION))
             out.write(c.TRUTH_FIGURES, pd.concat([figures, itself], ignore_index=True))
             with self._event_log() as event_log:
                 drawn = portrait.portrait(event_log, self.experiment.log.timezone, known)
-            for table in _PORTRAIT:
+            for table in PORTRAIT:
                 out.write(table, drawn[table.name])
 
-        after = ["simulation", "log", "windows", *(f"{s}.{t}" for s in ("models", "explain") for t in self.targets)]
+        after = [
+            "simulation",
+            "log",
+            "windows",
+            "columns",
+            *(f"{s}.{t}" for s in ("models", "explain") for t in self.targets),
+        ]
         sources = [f"simulator/{module}" for module in simulator.JUDGE]
         self._stage("truth", sources, after, {"seed": self._seed}, compute)
 
@@ -407,31 +433,7 @@ class _Stages:
         """All tables → index.html and report.json; → the summary."""
         from tschurn import report
 
-        tables: dict[str, pd.DataFrame] = {}
-        for stage, names in (
-            ("log", (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.PLATFORM_DAYS, c.QUALITY)),
-            ("exploration", (c.SEASONALITY, c.PROCESS_SUMMARY, c.DIRECTLY_FOLLOWS, c.VARIANTS, c.PATHS)),
-            ("windows", (c.FEATURES, c.WINDOWS, c.UNSCORED, c.EXCLUSIONS)),
-            ("contacts", (c.CONTACTS_READ,)),
-            ("value", (c.VALUE_MODEL,)),
-            ("horizons", (c.SUFFICIENCY, c.RETURN_TIMES, c.ANOMALY, c.ANOMALY_CALIBRATION, c.ANOMALY_GAIN)),
-            ("segments", _SEGMENTS),
-        ):
-            if stage in self.done:
-                tables |= {table.name: self._read(stage, table) for table in names}
-        tables |= {table.name: self._per_target("models", table) for table in PER_TARGET}
-        if self.experiment.split.kind == "rolling":
-            tables[c.ORIGINS.name] = self._all_origins()
-        tables |= {table.name: self._per_target("explain", table) for table in EXPLANATIONS}
-        tables[c.REASONS.name] = self._reasons_of_list()
-        tables[c.LIST.name] = self.people
-        money = self._read("windows", c.MONEY)
-        tables[c.MONEY.name] = money[money["anchor_day"] == money["anchor_day"].max()]
-        tables[c.ABLATION.name] = self._per_target("ablation", c.ABLATION)
-        if "truth" in self.done:
-            tables |= {table.name: self._read("truth", table) for table in (c.TRUTH_FIGURES, *_PORTRAIT)}
-        tables[c.COLLINEARITY.name] = self._read(f"explain.{self.targets[0]}", c.COLLINEARITY)
-        tables[c.FLAT_COLUMNS.name] = self._explained_columns()
+        tables = report_tables(self.done, self.experiment, self.targets, self.origins, self.run.folder)
         manifest = {"versions": versions(), "commit": commit(), "data": self.files}
         self.progress("report", 0, 1)
         summary = report.build(tables, self.notes, self.experiment, manifest, self.run.folder)
@@ -482,38 +484,9 @@ class _Stages:
             for k in range(1, self.experiment.split.origins)
         }
         return {
-            t: [k for k, d in at.items() if _learnable(_counted(d, t, self.experiment), c.LABELS[t])]
+            t: [k for k, d in at.items() if learnable(counted(d, t, self.experiment), c.LABELS[t])]
             for t in self.targets
         }
-
-    def _all_origins(self) -> pd.DataFrame:
-        """ORIGINS: the earlier ones as they were measured, and the last one."""
-        import pandas as pd
-
-        windows, last = self._read("windows", c.WINDOWS), self.experiment.split.origins
-        parts = [workers.of_origin(self._read(f"models.{t}", c.METRICS), windows, last) for t in self.targets]
-        parts += [self._read(f"origins.{t}.{k}", c.ORIGINS) for t in self.targets for k in self.origins[t]]
-        return pd.concat(parts, ignore_index=True)
-
-    def _explained_columns(self) -> pd.DataFrame:
-        """FLAT_COLUMNS, and the columns of models that explain themselves by others."""
-        import pandas as pd
-
-        windows = self._windows()
-        direct = [self._direct(target, windows) for target in self.targets]
-        columns = pd.concat([windows.flat_columns(), *(d.columns for d in direct if d is not None)], ignore_index=True)
-        return columns.drop_duplicates("column", ignore_index=True)
-
-    def _direct(self, target: str, windows: WindowSet) -> Any:
-        """The evaluated used model, where it can explain itself; None for networks, averages and constants."""
-        from tschurn import models
-
-        return models.direct_explainer(self.done[f"models.{target}"].path / "evaluated", windows)
-
-    def _reasons_of_list(self) -> pd.DataFrame:
-        """REASONS of the windows that the list is made of; a simulated log has reasons of others as well."""
-        reasons = self._per_target("explain", c.REASONS)
-        return reasons[reasons["anchor_day"] == self._read("segments", c.PRIORITY)["anchor_day"].max()]
 
     def _explained_windows(self, windows: WindowSet) -> np.ndarray:
         """Positions of the windows to give reasons for: those of the list, and those to be judged by the truth."""
@@ -539,34 +512,6 @@ def _worth(log: StageFolder) -> str:
     """The finished stage `log` → how many findings there are, before anything is computed from it."""
     found = log.read(c.QUALITY)["severity"].value_counts()
     return f"{found.get('warning', 0)} warnings and {found.get('note', 0)} notes on its quality"
-
-
-def _targets(windows: pd.DataFrame, experiment: Experiment) -> tuple[list[str], list[str]]:
-    """WINDOWS → the targets that can be learned, and notes on those that cannot."""
-    notes = {"time": [], "rolling": [], "user": ["split_user"], "random": ["split_random"]}[experiment.split.kind]
-    if experiment.targets.sticker is None:
-        return ["churn"], [*notes, "no_sticker_target"]
-    closed = _counted(windows[windows["closed"]], "sticker", experiment)
-    if not closed["sticker"].eq(1).any():
-        return ["churn"], [*notes, "sticker_never"]
-    if not _learnable(closed, "sticker"):
-        return ["churn"], [*notes, "sticker_one_class"]
-    stays = experiment.targets.sticker.given == "stays"
-    return ["churn", "sticker"], [*notes, "sticker_given_stays"] if stays else notes
-
-
-def _counted(windows: pd.DataFrame, target: str, experiment: Experiment) -> pd.DataFrame:
-    """The windows that a target is learned from: of those who stay, where it is given that they do."""
-    sticker = experiment.targets.sticker
-    stays = target == "sticker" and sticker is not None and sticker.given == "stays"
-    return windows[windows["churned"] == 0] if stays else windows
-
-
-def _learnable(windows: pd.DataFrame, label: str) -> bool:
-    """Whether each block of the windows holds both classes of a label."""
-    blocks = ["train", "validation", "calibration", "test"]
-    classes = windows[windows["split"].isin(blocks)].groupby("split")[label].nunique()
-    return bool((classes.reindex(blocks, fill_value=0) == 2).all())
 
 
 def _reading(experiment: Experiment, folder: Path) -> Experiment:

@@ -51,11 +51,12 @@ class StageFolder:
         with writing(self.path / f"{table.name}.parquet") as beside:
             write_parquet(beside, table.check(frame))
 
-    def read(self, table: Table) -> pd.DataFrame:
-        """A table of this stage as a pandas frame."""
+    def read(self, table: Table, filters: Sequence[tuple[str, str, Any]] | None = None) -> pd.DataFrame:
+        """A table of this stage as a pandas frame; of a large one only the rows that pass all filters, such as
+        ("model", "==", "gru") or ("user_id", "in", ids), are read."""
         import pandas as pd
 
-        return pd.read_parquet(self.table_path(table))
+        return pd.read_parquet(self.table_path(table), filters=list(filters) if filters else None)
 
     def table_path(self, table: Table) -> Path:
         """Where a table lies, for engines that read it themselves."""

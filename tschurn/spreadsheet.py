@@ -19,6 +19,10 @@ from tschurn.errors import ListError, did_you_mean
 _BLANK = r"[\x00-\x20\x7f\u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
 FORMULA = rf"^[\x00-\x1f\x7f]|^{_BLANK}*[=+\-@＝＋－＠]"
 _ESCAPED = re.compile(rf"'(?={FORMULA[1:].replace('|^', '|')})")
+# Where a country's lists have semicolons or tabs between cells, a text with one of them becomes two cells, and a line
+# break outside of what such a list takes for quotes begins a row: what comes after them is a beginning as well.
+_SEPARATOR = r"[;\t\r\n]"
+_BEGINS_LATER = re.compile(rf'(?<={_SEPARATOR})(?=[\s\x00-\x20\x7f\u200b\ufeff"]*[=+\-@＝＋－＠])')
 _TIME = r"(?:[T ]\s*\d{1,2}:\d{2}.*)?"
 _YEAR_FIRST = rf"^(\d{{4}})\s*[-/.년]\s*(\d{{1,2}})\s*[-/.월]\s*(\d{{1,2}})\s*[.일]?{_TIME}$"
 _DOTTED = rf"^(\d{{1,2}})\.\s*(\d{{1,2}})\.\s*(\d{{4}}){_TIME}$"
@@ -106,10 +110,21 @@ def identify(cells: pd.Series, known: pd.Series, pseudonyms: pd.Series | None = 
     return as_is.where(as_is.notna(), mended)
 
 
+def harmless(cells: pd.Series) -> pd.Series:
+    """Texts → the same with an apostrophe before whatever a spreadsheet could run as a formula; null stays null."""
+    risky = cells.str.contains(rf"{FORMULA}|{_SEPARATOR}", regex=True).fillna(False).astype(bool)
+    return cells.where(~risky, cells[risky].map(_with_apostrophes))
+
+
 def rounded(cells: pd.Series) -> str | None:
     """Cells with ids → the first that a spreadsheet has rounded (1.23457E+15), if there is one."""
     found = cells[cells.str.fullmatch(_ROUNDED).fillna(False).astype(bool)]
     return None if found.empty else str(found.iloc[0])
+
+
+def _with_apostrophes(text: str) -> str:
+    text = _BEGINS_LATER.sub("'", text)
+    return "'" + text if re.match(FORMULA, text) else text
 
 
 def _day(cells: pd.Series, pattern: str, order: tuple[str, str, str]) -> pd.Series:

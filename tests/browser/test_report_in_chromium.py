@@ -1,97 +1,122 @@
-"""index.html from file:// in headless Chromium: every figure is drawn, no error, no request, no foreign element."""
+"""index.html from file:// in Chromium, without network: all figures drawn, no error, no request, no foreign element."""
 
 from __future__ import annotations
 
+import os
 import re
-import runpy
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tschurn.report import build
-
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome")) if p), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found (Debian: apt-get install chromium)"),
-]
-made = runpy.run_path(str(Path(__file__).parent.parent / "report" / "fixture_tables.py"))
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-    "--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom",
-)  # fmt: skip
-
-
-def opened(page: Path, profile: Path, width: int = 1280) -> tuple[str, str]:
-    """A file in a fresh browser → the DOM after all scripts have run, and the browser's console."""
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"--window-size={width},1000", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, timeout=180, check=True)
-    return done.stdout.decode(), done.stderr.decode()
+pytestmark = pytest.mark.browser
+READY, DRAWN = 'html[data-ready="yes"]', 'html[data-drawn="all"]'
+USABLE = f"{READY}, {DRAWN}"
+SCREENSHOTS = "TSCHURN_SCREENSHOTS"  # a folder that keeps what the tests of pictures draw
+# Places of figures that are in sight, or scrolled into it.
+SHOWN = "main .plot[id^='figure-']:not(details:not([open]) .plot, [hidden] .plot)"
+# What a browser would make of names such as <img onerror=...>, were they not escaped; data of figures is not run.
+FOREIGN = "main :is(img, iframe, object, embed, script:not([type='application/json']), [onerror], [onload])"
+# What would be foreign in the page, and what its policy says of each: (directive, what was blocked).
+INTRUDERS = {
+    '<script>document.title = "taken"</script>': ("script-src-elem", "inline"),
+    '<p onclick="0">': ("script-src-attr", "inline"),
+    '<img src="https://example.invalid/x.png">': ("img-src", "https://example.invalid/x.png"),
+    '<script src="https://example.invalid/x.js"></script>': ("script-src-elem", "https://example.invalid/x.js"),
+    '<iframe src="https://example.invalid/"></iframe>': ("frame-src", "https://example.invalid"),
+    '<link rel="stylesheet" href="https://example.invalid/x.css">': ("style-src-elem", "https://example.invalid/x.css"),
+}
 
 
-def complaints(console: str) -> list[str]:
-    """What the page itself said: script errors and violations of its policy."""
-    return [line for line in console.splitlines() if "CONSOLE" in line]
+def test_every_figure_is_drawn(drawn):
+    """What is seen at once is drawn without being asked for, the others as soon as they can be seen."""
+    assert drawn.page.locator(SHOWN).count() > 20
+    assert drawn.page.locator(f"{SHOWN}:not(:has(.main-svg))").count() == 0
+    with drawn.unfolded():
+        assert drawn.undrawn().count() == 0
 
 
-@pytest.fixture(scope="module", params=["en", "ko"])
-def report(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(f"report_{request.param}")
-    build(made["tables"](), [], made["experiment"](request.param, simulated=True), made["manifest"](), folder)
-    dom, console = opened(folder / "index.html", tmp_path_factory.mktemp("profile"))
-    return folder, dom, console
+def test_the_page_says_that_it_can_be_used(drawn):
+    assert drawn.page.locator(READY).count() == 1
 
 
-def test_every_figure_is_drawn(report):
-    _, dom, _ = report
-    body = dom.partition("<main>")[2].partition("</main>")[0]
-    places = re.findall(r'<div class="plot[^"]*" id="(figure-[^"]+)"', body)
-    assert len(places) > 20
-    for part in body.split('id="figure-')[1:]:
-        assert 'class="main-svg"' in part, part[:200]
-    assert 'data-drawn="all"' in dom
+def test_the_console_is_silent_and_nothing_is_asked_for(drawn):
+    assert drawn.said == []
+    assert drawn.asked == []
+    assert drawn.refused == []
 
 
-def test_the_console_is_silent(report):
-    _, _, console = report
-    assert complaints(console) == []
+def test_names_from_the_log_made_no_elements(drawn):
+    page = drawn.page
+    assert page.locator(FOREIGN).count() == 0
+    assert page.locator("main :is(b, tspan)", has_text=re.compile("^bold$")).count() == 0
+    text = page.locator("main").text_content()
+    for name in ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "%{x} <b>bold</b> {{ 7 * 7 }}"):
+        assert name in text
+    assert not any(said.startswith("dialog") for said in drawn.said)
 
 
-def test_names_from_the_log_made_no_elements(report):
-    _, dom, _ = report
-    body = dom.partition("<main>")[2].partition("</main>")[0]
-    assert not re.search(r"<img|<script|onerror=\"|<b>bold", body.replace("<noscript>", ""))
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
-
-
-def test_a_foreign_script_or_request_would_be_refused(report, tmp_path):
-    """The silence above means something: the same page with an intruder is not silent."""
-    folder, _, _ = report
-    html = (folder / "index.html").read_text(encoding="utf-8")
-    intruder = '<script>document.title = "taken"</script><img src="https://example.invalid/x.png">'
+def test_an_intruder_is_refused(report, visit, tmp_path):
+    """The silence above means something: the same page with foreign scripts, a handler and requests is not silent."""
     page = tmp_path / "index.html"
-    page.write_text(html.replace("<main>", f"<main>{intruder}", 1), encoding="utf-8")
-    dom, console = opened(page, tmp_path / "profile")
-    assert "<title>taken" not in dom
-    assert len(complaints(console)) >= 2
+    html = report.read_text(encoding="utf-8")
+    page.write_text(html.replace("<main>", f"<main>{''.join(INTRUDERS)}", 1), encoding="utf-8")
+    found = visit(page).until(USABLE)
+    assert set(found.refused) == set(INTRUDERS.values())
+    assert found.page.title() != "taken"
+    assert len([said for said in found.said if said.startswith("error: ")]) >= len(INTRUDERS)
+    assert {found.failed[address] for address in found.asked} == {"csp"}
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_itself_never_scrolls_sideways(report, tmp_path, width):
-    """Wide tables scroll in their own containers. A frame of that width, since windows have a least width."""
-    folder, _, _ = report
-    frame = tmp_path / "frame.html"
-    source, style = (folder / "index.html").as_uri(), f"width:{width}px;height:900px;border:0"
-    measure = "const inner = frame.contentDocument.documentElement;"
-    tell = "document.title = `${inner.scrollWidth} of ${inner.clientWidth}`"
-    frame.write_text(
-        f'<iframe id="frame" src="{source}" style="{style}"></iframe>'
-        f"<script>onload = () => setTimeout(() => {{ {measure} {tell} }}, 9000)</script>"
+def test_the_tests_would_see_what_a_page_says_and_asks_for(visit, tmp_path):
+    page = tmp_path / "loud.html"
+    page.write_text(
+        """<!doctype html><meta charset="utf-8"><title>loud</title><img src="https://example.invalid/x.png">
+        <script>console.log("hello"); alert("look"); fetch("http://127.0.0.1:9/").catch(() => {});
+        new WebSocket("ws://127.0.0.1:9/"); document.title = "ran"; throw new Error("late")</script>"""
     )
-    dom, _ = opened(frame, tmp_path / "profile", 1400)
-    wide, visible = map(int, re.search(r"<title>(\d+) of (\d+)</title>", dom).groups())
-    assert 0.9 * width < visible <= width
-    assert wide <= visible
+    found = visit(page)
+    assert found.page.title() == "ran"
+    assert {"log: hello", "dialog: look", "uncaught: late"} <= set(found.said)
+    assert {"https://example.invalid/x.png", "http://127.0.0.1:9/", "ws://127.0.0.1:9/"} == set(found.asked)
+    assert found.failed["https://example.invalid/x.png"] == "net::ERR_INTERNET_DISCONNECTED"
+    assert found.refused == []
+
+
+def test_the_page_itself_never_scrolls_sideways(drawn):
+    """Wide tables scroll in their own containers, also where everything has been unfolded."""
+    width = drawn.page.viewport_size["width"]
+    assert drawn.widths() == (width, width)
+    with drawn.unfolded():
+        assert drawn.widths() == (width, width)
+
+
+def test_pictures_of_each_section(drawn, keep):
+    sections = {s.get_attribute("id"): s for s in drawn.page.locator("main > section[id]").all()}
+    assert {"data", "explore", "models", "why", "group", "method"} <= set(sections)
+    pictures = {name: section.screenshot() for name, section in sections.items()}
+    drawn.page.evaluate("scrollTo(0, 0)")
+    pictures |= {"first_screen": drawn.page.screenshot(), "page": drawn.page.screenshot(full_page=True)}
+    keep(drawn, pictures)
+
+
+def test_pictures_of_the_dark_page(report, visit, keep):
+    found = visit(report, colour_scheme="dark").until(DRAWN)
+    keep(found, {"dark_first_screen": found.page.screenshot(), "dark_page": found.page.screenshot(full_page=True)})
+
+
+@pytest.fixture
+def keep(request, tmp_path_factory):
+    """(visit, pictures by name) → kept to be looked at, not compared; as wide as the page, none like another."""
+    folder = Path(os.environ.get(SCREENSHOTS) or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    language = request.node.callspec.params["report"]
+
+    def kept(found, pictures):
+        width = found.page.viewport_size["width"]
+        for name, picture in pictures.items():
+            (folder / f"{language}_{width}_{name}.png").write_bytes(picture)
+            assert picture.startswith(b"\x89PNG")
+            assert 0.5 * width < int.from_bytes(picture[16:20]) <= width
+        assert len(set(pictures.values())) == len(pictures)
+
+    return kept

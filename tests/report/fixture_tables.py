@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tschurn import config, contracts
+from tschurn.exploration import census, cohorts, deciles, survival
 
 FIRST = date(2024, 1, 1)
 DAYS = 140
@@ -132,23 +133,84 @@ def _exploration(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         seasonal = level * 0.15 * np.sin(2 * np.pi * np.arange(DAYS) / 7)
         remainder = rng.normal(0, level * 0.05, DAYS)
         columns = {"series": series, "day": days, "observed": trend + seasonal + remainder, "trend": trend}
-        parts.append(pd.DataFrame(columns | {"seasonal": seasonal, "remainder": remainder}))
-    edges = [(a, b, int(rng.integers(1, 5000))) for a in EVENTS for b in EVENTS]
-    edges += [(None, e, 900) for e in EVENTS] + [(e, None, 900) for e in EVENTS]
-    variants = [(json.dumps(list(EVENTS[: i + 1])), i + 1, 500 - 50 * i, (500 - 50 * i) / 4000) for i in range(8)]
+        columns |= {"seasonal": seasonal, "remainder": remainder, "side": None, "event_name": None, "robust": True}
+        parts.append(pd.DataFrame(columns).assign(outage=np.isin(np.arange(DAYS), [40, 41, 42, 70])))
+    for side in ("own", "received"):
+        parts += [parts[0].assign(series=f"{side}:{name}", side=side, event_name=name) for name in EVENTS]
+    return {"seasonality": pd.concat(parts, ignore_index=True), **_process(rng), **_staying(np.random.default_rng(8))}
+
+
+def _staying(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Cohorts, survival, states and rates by decile, of users who come all the time and go after a while."""
+    first = np.maximum(0, rng.integers(-40, DAYS - 5, 300))
+    rows = [(user, FIRST + timedelta(days=int(day)), True) for user, start in enumerate(first)
+            for day in np.unique(start + rng.integers(0, 5 + user % 60, 12)) if day < DAYS]  # fmt: skip
+    days = pd.DataFrame(rows, columns=["user_id", "day", "active"])
+    last = FIRST + timedelta(days=DAYS - 1)
+    user = np.repeat(np.arange(200), 5)
+    values = {name: rng.integers(0, 30, 1000).astype(float) for name in ("recency_days", "active_28")}
+    values |= {f"own_{i}": rng.poisson(1.0, 1000).astype(float) for i in range(len(EVENTS))}
+    churned = (rng.random(1000) < values["recency_days"] / 40).astype(int)
+    labels = pd.DataFrame({"user_id": user, "churned": churned, "sticker": (rng.random(1000) < 0.1).astype(int)})
+    return {
+        "cohorts": cohorts.cohorts(days, FIRST, last), "survival": survival.survival(days, last),
+        "census": census.census(days, FIRST, last),
+        "deciles": deciles.deciles(pd.DataFrame({"user_id": user} | values), labels),
+    }  # fmt: skip
+
+
+def _process(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    groups = contracts.PROCESS_GROUPS
+    edges = [(g, a, b, int(rng.integers(1, 5000))) for g in groups for a in EVENTS for b in EVENTS]
+    edges += [(g, a, b, 900) for g in groups for e in EVENTS for a, b in ((None, e), (e, None))]
+    graph = pd.DataFrame(edges, columns=["group", "source", "target", "n"])
+    inside = graph["source"].notna() & graph["target"].notna()
+    times = pd.Series(rng.integers(1, 200_000, len(graph))).where(inside).astype("Int64")
+    graph = graph.assign(
+        cases=graph["n"], users=graph["n"] // 2 + 1, median_seconds=times, p90_seconds=times * 3,
+        share=graph["n"] / graph.groupby(["group", "source"], dropna=False)["n"].transform("sum"),
+        dependency=pd.Series(rng.uniform(-1, 1, len(graph))).where(inside),
+    )  # fmt: skip
+    edge = graph.loc[graph["group"] == "all", ["source", "target"]].reset_index(drop=True)
+    churned, stayed = (rng.uniform(0, 0.4, len(edge)) for _ in range(2))
+    gap = churned - stayed
+    difference = edge.assign(
+        churned_share=churned, stayed_share=stayed, difference=gap, low=gap - 0.1, high=gap + 0.1,
+        stands=np.abs(gap) > 0.1, churned_users=300, stayed_users=500,
+    )  # fmt: skip
+    variants = [
+        (g, json.dumps(list(EVENTS[: i + 1])), i + 1, 500 - 50 * i, (500 - 50 * i) / 4000)
+        for g in groups
+        for i in range(8)
+    ]
     steps = [
         (step, a, b, int(rng.integers(20, 900)))
-        for step in range(4)
+        for step in range(1, 5)
         for a in ("post", "comment", HOSTILE[0], "other")
         for b in ("post", "comment", HOSTILE[0], "other", None)
     ]
-    summary = [("session", "sessions_ok", 0.031, 4000, 21_000, 900, "pm4py")]
+    links = pd.DataFrame(steps, columns=["step", "source", "target", "n"]).astype({"step": "int32"})
+    links = links.assign(
+        share_of_start=links["n"] / 10_000, users=links["n"] // 3 + 1, churned_share=0.25,
+        share_of_previous=links["n"] / links.groupby(["step", "source"])["n"].transform("sum"),
+    )  # fmt: skip
+    tree = [(0, 0, "sequence", None), (1, 1, "step", "post"), (2, 1, "loop", None), (3, 2, "step", HOSTILE[0]),
+            (4, 2, "skip", None)]  # fmt: skip
+    summary = {
+        "case_kind": "session", "reason": "sessions_ok", "shared_share": 0.031, "cases": 4000, "steps": 21_000,
+        "variants": 900, "churned_variants": 210, "stayed_variants": 640, "churned_steps": 5000, "stayed_steps": 14_000,
+        "until": FIRST + timedelta(days=90), "observe_days": 7, "outcome_days": 7, "path_users_share": 0.125,
+        "discovery": "pm4py", "model_steps": 21_000, "fitness": 0.96, "precision": 0.33,
+    }  # fmt: skip
     return {
-        "seasonality": pd.concat(parts, ignore_index=True),
-        "process_summary": pd.DataFrame(summary, columns=list(contracts.PROCESS_SUMMARY.columns)),
-        "directly_follows": pd.DataFrame(edges, columns=["source", "target", "n"]),
-        "variants": pd.DataFrame(variants, columns=["steps", "length", "cases", "share"]),
-        "paths": pd.DataFrame(steps, columns=["step", "source", "target", "n"]).astype({"step": "int32"}),
+        "process_summary": pd.DataFrame([summary]),
+        "directly_follows": graph,
+        "follows_difference": difference,
+        "variants": pd.DataFrame(variants, columns=["group", "steps", "length", "cases", "share"]),
+        "paths": links,
+        "process_model": pd.DataFrame(tree, columns=["node", "depth", "kind", "label"]).astype(
+            {"node": "int32", "depth": "int32"}
+        ),
     }
 
 

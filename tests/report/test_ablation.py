@@ -13,7 +13,7 @@ import pytest
 from tschurn.contracts import ABLATION
 from tschurn.report.ablation import ablation_summary
 from tschurn.report.figures import draw
-from tschurn.report.render import page
+from tschurn.report.render import content
 from tschurn.report.summary import summarise
 from tschurn.report.words import Texts
 
@@ -81,8 +81,8 @@ def pages() -> dict[str, str]:
         texts = Texts.load(experiment.experiment.language)
         tables = made["tables"]() | ({} if one is None else {"ablation": one})
         summary = summarise(tables, [], experiment, made["manifest"]())
-        html = page(summary, draw(tables, summary, texts), texts)
-        found[case] = plain(re.search(r'<h3 id="ablation">.*?<h3 id="stability">', html, re.S)[0])
+        html = content(summary, draw(tables, summary, texts), texts)
+        found[case] = plain(re.search(r'<h3 id="ablation" data-fold>.*?<h3 id="stability" data-fold>', html, re.S)[0])
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from tschurn import contracts as c
 from tschurn.report.attribution import attribution_summary, draw_attribution
 from tschurn.report.figures import draw
-from tschurn.report.render import page
+from tschurn.report.render import content
 from tschurn.report.summary import summarise
 from tschurn.report.words import Texts
 
@@ -94,7 +94,7 @@ def test_the_page_says_it_and_names_stay_names(language: str) -> None:
     given = made["tables"]() | tables()
     summary = summarise(given, [], made["experiment"](language=language), made["manifest"]())
     texts = Texts.load(language)
-    html = page(summary, draw(given, summary, texts), texts)
+    html = content(summary, draw(given, summary, texts), texts)
     assert texts.plain("attribution.holds") in html
     assert str(texts("levers.title")) in html
     assert "<i>like</i>" not in html and "<b>post</b>" not in html
@@ -105,4 +105,4 @@ def test_a_run_that_asked_nothing_says_so() -> None:
     summary = summarise(given, [], made["experiment"](), made["manifest"]())
     texts = Texts.load("en")
     assert summary["attribution"] == {}
-    assert texts.plain("attribution.none") in page(summary, draw(given, summary, texts), texts)
+    assert texts.plain("attribution.none") in content(summary, draw(given, summary, texts), texts)

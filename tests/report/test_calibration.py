@@ -10,8 +10,9 @@ import pytest
 
 from tschurn.report.calibration import joint_figure, reliability_figure
 from tschurn.report.figures import draw
-from tschurn.report.render import Texts, page
+from tschurn.report.render import content
 from tschurn.report.summary import summarise
+from tschurn.report.words import Texts
 
 made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
 TABLES = made["tables"]()
@@ -26,7 +27,7 @@ def said(tables: dict, language: str = "en", **sections: dict) -> tuple[dict, st
     """The summary and the page."""
     summary = summarise(tables, [], made["experiment"](language, **sections), made["manifest"]())
     texts = Texts.load(language)
-    return summary, page(summary, draw(tables, summary, texts), texts)
+    return summary, content(summary, draw(tables, summary, texts), texts)
 
 
 @pytest.fixture(scope="module", params=["en", "ko"])

@@ -14,7 +14,7 @@ import pytest
 from tschurn.contracts import LOOKS, OUTCOMES, RETURN_TIMES, SUFFICIENCY
 from tschurn.report.figures import draw
 from tschurn.report.horizons import UNCLEAR_SE, horizons_summary
-from tschurn.report.render import page
+from tschurn.report.render import content
 from tschurn.report.summary import summarise
 from tschurn.report.words import Texts
 
@@ -108,7 +108,7 @@ def pages() -> dict[str, tuple[str, dict, dict]]:
         experiment = made["experiment"](language="ko" if case == "ko" else "en")
         tables, texts = made["tables"]() | more, Texts.load(experiment.experiment.language)
         summary = summarise(tables, [], experiment, made["manifest"]())
-        found[case] = (page(summary, draw(tables, summary, texts), texts), summary, draw(tables, summary, texts))
+        found[case] = (content(summary, draw(tables, summary, texts), texts), summary, draw(tables, summary, texts))
     return found
 
 
@@ -158,11 +158,11 @@ def paged(tables: dict, experiment=None, notes=()) -> str:
     experiment = experiment or made["experiment"]()
     summary = summarise(tables, notes, experiment, made["manifest"]())
     texts = Texts.load(summary["language"])
-    return page(summary, draw(tables, summary, texts), texts)
+    return content(summary, draw(tables, summary, texts), texts)
 
 
 def section(html: str) -> str:
-    return told(re.search(r'<h3 id="sufficiency">.*?</section>', html, re.S)[0])
+    return told(re.search(r'<h3 id="sufficiency" data-fold>.*?</section>', html, re.S)[0])
 
 
 def test_the_page_says_what_is_enough_and_how_many_come_back(pages) -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from tschurn.contracts import ORIGINS
 from tschurn.report.origins import origins_summary
-from tschurn.report.render import Texts, page
+from tschurn.report.render import content
 from tschurn.report.summary import summarise
 from tschurn.report.verdict import METRIC_NAMES
+from tschurn.report.words import Texts
 
 made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
 KINDS = {"gru": "network", "bilstm": "network", "recency": "baseline", "lightgbm": "baseline", "average": "average"}
@@ -115,7 +116,7 @@ def pages() -> dict[str, tuple[str, dict]]:
     for case, (table, experiment) in cases.items():
         tables = made["tables"]() | ({} if table is None else {"origins": table})
         summary = summarise(tables, [], experiment, made["manifest"]())
-        html = page(summary, {}, Texts.load(experiment.experiment.language))
+        html = content(summary, {}, Texts.load(experiment.experiment.language))
         found[case] = (html, summary)
     return found
 

@@ -125,7 +125,7 @@ def test_findings_of_one_check_share_a_card_and_say_their_meaning_once():
 def html_of(**tables: pd.DataFrame) -> str:
     given = made["tables"]() | tables
     summary = summarise(given, [], made["experiment"](), made["manifest"]())
-    page = render.page(summary, {}, LANGUAGES["en"])
+    page = render.content(summary, {}, LANGUAGES["en"])
     return page[page.index('<section id="quality">') : page.index('<section id="explore">')]
 
 
@@ -150,7 +150,7 @@ def test_the_first_page_tells_of_warnings_only():
     for severity, told in (("warning", True), ("note", False)):
         tables = made["tables"]() | {"quality": table(finding("filter", severity, subject="x"))}
         summary = summarise(tables, [], made["experiment"](), made["manifest"]())
-        assert ("1 warning(s)" in render.page(summary, {}, LANGUAGES["en"])) is told
+        assert ("1 warning(s)" in render.content(summary, {}, LANGUAGES["en"])) is told
 
 
 def platform_days(flags: dict[int, str], n: int = 60, start: str = "2024-01-01") -> pd.DataFrame:

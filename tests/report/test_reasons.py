@@ -11,7 +11,7 @@ import pytest
 
 from tschurn.report.figures import draw
 from tschurn.report.reasons import reasons_summary
-from tschurn.report.render import page
+from tschurn.report.render import content
 from tschurn.report.summary import summarise
 from tschurn.report.words import Texts
 
@@ -26,7 +26,7 @@ def tables() -> dict[str, pd.DataFrame]:
 def written(tables: dict[str, pd.DataFrame], language: str = "en", **sections: dict) -> str:
     texts = Texts.load(language)
     summary = summarise(tables, [], made["experiment"](language, **sections), made["manifest"]())
-    return page(summary, draw(tables, summary, texts), texts)
+    return content(summary, draw(tables, summary, texts), texts)
 
 
 def rows_of(html: str, table: str) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from tschurn.contracts import EXPERIMENTS, TRIALS
 from tschurn.report.figures import draw
-from tschurn.report.render import page
+from tschurn.report.render import content
 from tschurn.report.search import experiments_figure, experiments_summary, search_summary, trials_figure
 from tschurn.report.summary import summarise
 from tschurn.report.theme import ORANGE
@@ -48,8 +48,10 @@ def told(tables: dict[str, pd.DataFrame], language: str = "en") -> str:
     """What the page says under "What was tried"."""
     experiment, tables = made["experiment"](language), made["tables"]() | tables
     summary, texts = summarise(tables, [], experiment, made["manifest"]()), Texts.load(language)
-    html = page(summary, draw(tables, summary, texts), texts)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", re.search(r'<h3 id="search">.*?</section>', html, re.S)[0]))
+    html = content(summary, draw(tables, summary, texts), texts)
+    return re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", "", re.search(r'<h3 id="search" data-fold>.*?</section>', html, re.S)[0])
+    )
 
 
 @pytest.mark.parametrize(

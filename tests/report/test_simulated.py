@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import itertools
 import re
 import runpy
 from pathlib import Path
@@ -17,10 +18,11 @@ from tschurn.contracts import CAUSES, NO_CAUSE
 from tschurn.report import build, founding
 from tschurn.report import simulated_figures as fig
 from tschurn.report.figures import draw
-from tschurn.report.render import Texts, page
+from tschurn.report.render import content
 from tschurn.report.simulated import COMPARED, GOAL, SIDES, TIMES_CHANCE, TOP_USERS
 from tschurn.report.summary import summarise
 from tschurn.report.theme import safe
+from tschurn.report.words import Texts
 
 made = runpy.run_path(str(Path(__file__).parent / "fixture_tables.py"))
 MADE = made["tables"]()
@@ -70,7 +72,7 @@ def test_any_other_log_has_nothing_of_it(tmp_path, tables, language):
     assert 'id="simulated"' not in html and '"#simulated"' not in html
     for key in ("nav.simulated", "page.simulated", "page.kicker_simulated", "simulated.lead", "simulated.truth"):
         assert words[key] not in html
-    assert not [name for name in ("ceiling", "precision", "rhythm-own") if f'data-figure="{name}"' in html]
+    assert not [name for name in ("ceiling", "precision", "rhythm-own") if f'id="figure-{name}"' in html]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -107,11 +109,11 @@ def luminance(colour: str) -> float:
 
 def test_the_mark_can_be_read():
     css = (Path(founding.__file__).parent / "templates" / "report.css").read_text()
-    mark = re.search(r"^\.simulated {.*background: (#\w{6}); color: (#\w{3});", css, re.M)
+    mark = re.search(r"^\.simulated {.*background: light-dark\((#\w{6}), (#\w{6})\); color: (#\w{3});", css, re.M)
     bold = re.search(r"^\.simulated b {.*color: (#\w{6});", css, re.M)
-    assert mark[2] == "#fff"
-    for text in ("#ffffff", bold[1]):
-        lighter, darker = sorted((luminance(text), luminance(mark[1])), reverse=True)
+    assert mark[3] == "#fff"
+    for text, ground in itertools.product(("#ffffff", bold[1]), mark.group(1, 2)):
+        lighter, darker = sorted((luminance(text), luminance(ground)), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) > 7
 
 
@@ -408,7 +410,7 @@ def test_what_the_model_itself_names_is_told_beside_chance(language: str) -> Non
     assert (itself["value"], itself["n"], itself["chance"]) == (pytest.approx(0.73), 730, pytest.approx(0.25))
     texts = Texts.load(language)
     said = texts("simulated.itself", value="73%", low="69%", high="76%", n="730", chance="25%", k=3)
-    assert str(said) in page(summary, draw(tables, summary, texts), texts)
+    assert str(said) in content(summary, draw(tables, summary, texts), texts)
     tables["truth_figures"] = tables["truth_figures"].query("figure != 'precision_itself'")
     bare = summarise(tables, [], made["experiment"](language=language, simulated=True), made["manifest"]())
     assert bare["simulated"]["itself"] is None

@@ -11,7 +11,7 @@ import pytest
 
 from tschurn.contracts import STABILITY
 from tschurn.report.figures import draw
-from tschurn.report.render import page
+from tschurn.report.render import content
 from tschurn.report.stability import STEADY, stability_summary
 from tschurn.report.summary import summarise
 from tschurn.report.words import Texts
@@ -79,8 +79,8 @@ def pages() -> dict[str, str]:
         texts = Texts.load(experiment.experiment.language)
         one = made["tables"]() | ({} if case == "none" else usual())
         summary = summarise(one, [], experiment, made["manifest"]())
-        html = page(summary, draw(one, summary, texts), texts)
-        part = re.search(r'<h3 id="stability">.*?</section>', html, re.S)[0]
+        html = content(summary, draw(one, summary, texts), texts)
+        part = re.search(r'<h3 id="stability" data-fold>.*?</section>', html, re.S)[0]
         found[case] = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", part))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import runpy
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -171,21 +171,6 @@ def test_splits_count_windows_and_rates(tables):
             assert (row["first"], row["last"]) == (str(part["anchor_day"].min()), str(part["anchor_day"].max()))
 
 
-def test_strength_of_trend_and_season():
-    days = [date(2024, 1, 1) + timedelta(days=i) for i in range(140)]
-    season = np.sin(2 * np.pi * np.arange(140) / 7)
-    noise = np.random.default_rng(0).normal(size=140)
-    parts = [("own_events", season, 1e-6 * noise), ("received_events", 0 * season, noise)]
-    table = pd.concat(
-        pd.DataFrame({"series": s, "day": days, "observed": w + r, "trend": 0.0, "seasonal": w, "remainder": r})
-        for s, w, r in parts
-    )
-    own, received = summary_of({"seasonality": table})["seasonality"]
-    assert own["strength"]["seasonal"] > 0.999
-    assert received["strength"]["seasonal"] == 0.0
-    assert received["strength"]["trend"] == 0.0
-
-
 def test_list_is_the_head_of_the_ranking_with_reasons(tables):
     rows = summary_of(tables)["list"]
     priority = tables["priority"].sort_values("rank")
@@ -254,15 +239,6 @@ def test_why_there_is_no_sticker(notes, configured, code):
     assert found["no_sticker"] == code
     assert found["targets"]["sticker"] == {} == found["surrogates"]["sticker"]
     assert found["group"]["means"]["all"]["p_sticker"] is None
-
-
-def test_process_says_why_there_is_no_graph(tables):
-    assert summary_of(tables)["process"]["discovered"] == "found"
-    tables["process_summary"]["discovery"] = "pm4py, on 12.5% of the users"
-    assert summary_of(tables)["process"]["sampled"] == pytest.approx(0.125)
-    tables["directly_follows"] = tables["directly_follows"].head(0)
-    tables["process_summary"]["discovery"] = "not installed: pip install tschurn[process]"
-    assert summary_of(tables)["process"]["discovered"] == "not_installed"
 
 
 def test_is_json_without_nan_whatever_is_missing(tables):

@@ -14,7 +14,7 @@ import pytest
 from tschurn.contracts import COLLINEARITY, IMPORTANCE, RELIABLE_R2
 from tschurn.report import why_figures as fig
 from tschurn.report.figures import draw
-from tschurn.report.render import page
+from tschurn.report.render import content, environment
 from tschurn.report.summary import summarise
 from tschurn.report.theme import EFFECT_COLOURS, short
 from tschurn.report.why import collinearity_summary, effect_of, explanations_summary, shared_summary
@@ -37,7 +37,7 @@ def drawn(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
 
 def html_of(tables: dict[str, pd.DataFrame], language: str = "en") -> str:
     summary = summarise(tables, [], made["experiment"](language), made["manifest"]())
-    return page(summary, {}, Texts.load(language))
+    return content(summary, {}, Texts.load(language))
 
 
 def fidelities(html: str) -> list[str]:
@@ -74,7 +74,7 @@ def test_every_removed_column_is_in_the_table_once(tables):
     without = [row["column"] for row in found["rows"] if row["column"] not in members]
     table = tables["collinearity"]
     assert sorted(members + without) == sorted(table.loc[~table["kept"], "column"])
-    part = html_of(tables).split('id="why"')[1].split("</table>")[0]
+    part = html_of(tables).split(f"<h3 data-fold>{TEXTS('why.collinear')}")[1].split("</table>")[0]
     assert part.count('<td class="name">') == len(found["rows"])
 
 
@@ -225,11 +225,12 @@ def test_what_is_under_the_bar_is_greyed_and_says_so(tables, how, r2, poor):
     assert explanations_summary(tables, "churn", {})[0]["poor"] is poor
     assert shared_summary(tables, {}, BOTH)["poor"] is poor
     summary = summarise(tables, [], made["experiment"](), made["manifest"]())
-    html = page(summary, draw(tables, summary, TEXTS), TEXTS)
+    html = content(summary, draw(tables, summary, TEXTS), TEXTS)
     assert html.count("<b>Greyed</b>") == (6 if poor else 0)  # importance, bees, dependence of two targets
     assert ('<p class="fidelity poor">' in html) is poor
     assert ("so this comparison is too" in html) is poor
-    assert ".fidelity.poor ~ figure .plot" in html
+    style = environment().loader.get_source(environment(), "report.css")[0]
+    assert ".fidelity.poor ~ figure .plot" in style
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

@@ -11,6 +11,7 @@ from tschurn.contracts.explain import *
 from tschurn.contracts.exploration import *
 from tschurn.contracts.features import *
 from tschurn.contracts.models import *
+from tschurn.contracts.process import *
 from tschurn.contracts.protocols import *
 from tschurn.contracts.segments import *
 from tschurn.contracts.simulator import *

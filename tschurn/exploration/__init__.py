@@ -1,46 +1,76 @@
-"""Event log → what the data looks like: the rhythm of the days, the steps that follow each other.
+"""Event log → what the data looks like: its rhythm, who stays and for how long, what follows what, which values tell.
 
-`lifecycle` says what a user's day is, `decomposition` splits daily usage into trend and weekly
-season, `process_map` finds the cases, the directly-follows graph, the variants and the main paths.
+`decomposition` splits daily usage into trend and weekly season, `cohorts`, `survival` and `census` say who stays, and
+`deciles` what churned users have in common; `process_map` finds the steps that follow each other. Of what comes
+after the anchors of test nothing is looked at where churned and stayed users are told apart.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tschurn.contracts import Progress, silent
+from tschurn.contracts import LOG_SUMMARY, PLATFORM_DAYS, USER_DAYS, WINDOWS, Progress, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+    from pathlib import Path
+
     import ibis
+    import numpy as np
     import pandas as pd
 
     from tschurn.config import Experiment
 
+PATH_USERS = "path_users.csv"
+
 
 def explore(
-    event_log: ibis.Table, summary: pd.DataFrame, experiment: Experiment, progress: Progress = silent
+    event_log: ibis.Table,
+    daily: ibis.Table,
+    tables: Mapping[str, pd.DataFrame],
+    profile: Callable[[np.ndarray], pd.DataFrame],
+    experiment: Experiment,
+    folder: Path,
+    hide: Callable[[pd.Series], pd.Series] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, pd.DataFrame]:
-    """EVENT_LOG and its LOG_SUMMARY → SEASONALITY, PROCESS_SUMMARY, DIRECTLY_FOLLOWS, VARIANTS, PATHS by name.
+    """EVENT_LOG, DAILY, and by name LOG_SUMMARY, PLATFORM_DAYS, USER_DAYS and WINDOWS → SEASONALITY, COHORTS, SURVIVAL,
+    CENSUS, DECILES and the tables of the process map by name; the users behind its paths in folder/path_users.csv.
 
-    Group-bys and windows run in the engine behind `event_log`; only aggregates come back. Without
-    pm4py the directly-follows graph and the variants are empty and PROCESS_SUMMARY says why.
+    profile: positions of windows → their PROFILE. hide: ids → what stands for them in that file. Group-bys run in the
+    engine; only aggregates come back. Without pm4py there is no PROCESS_MODEL, and PROCESS_SUMMARY says why.
     """
-    from tschurn.exploration import decomposition, process_map
+    from tschurn.exploration import census, cohorts, deciles, decomposition, process_map, survival
+    from tschurn.exploration.followed_by import Blocks
 
-    row = summary.iloc[0]
-    progress("exploration", 0, 4, "seasonality")
-    seasonality = decomposition.seasonality(event_log, row["first_day"], row["last_day"], experiment.targets)
-    progress("exploration", 1, 4, "cases")
-    cases = process_map.find_cases(event_log, bool(row["only_days"]), row["last_day"], experiment.targets)
-    progress("exploration", 2, 4, "process map")
-    discovered = process_map.discover(cases.steps)
-    progress("exploration", 3, 4, "paths")
-    tables = {
+    log, user_days, index = tables[LOG_SUMMARY.name].iloc[0], tables[USER_DAYS.name], tables[WINDOWS.name]
+    first, last, shape = log["first_day"], log["last_day"], experiment.windows
+    total = 3 + process_map.STAGES
+    progress("exploration", 0, total, "seasonality")
+    platform_days, targets = tables[PLATFORM_DAYS.name], experiment.targets
+    seasonality = decomposition.seasonality(daily, platform_days, targets, experiment.exploration.robust)
+    progress("exploration", 1, total, "cohorts")
+    found = {
         "seasonality": seasonality,
-        "process_summary": process_map.summarise(cases, discovered),
-        "directly_follows": discovered.directly_follows,
-        "variants": discovered.variants,
-        "paths": process_map.paths(cases.steps),
+        "cohorts": cohorts.cohorts(user_days, first, last),
+        "survival": survival.survival(user_days, last),
+        "census": census.census(user_days, first, last),
     }
-    progress("exploration", 4, 4)
-    return tables
+    progress("exploration", 2, total, "deciles")
+    rows, labels = deciles.training(index, targets, experiment.experiment.seed)
+    found["deciles"] = deciles.deciles(profile(rows), labels)
+    blocks = Blocks(first, last_known(index, shape.outcome_days), shape.observe_days, shape.outcome_days)
+    process = process_map.explore_process(
+        event_log, log, blocks, targets,
+        lambda _, done, __, note="": progress("exploration", 3 + done, total, note), folder / PATH_USERS, hide,
+    )  # fmt: skip
+    return {**found, **process}
+
+
+def last_known(index: pd.DataFrame, outcome_days: int) -> date | None:
+    """WINDOWS → the last day whose outcomes may be looked at: the end of those before test; None without any."""
+    import pandas as pd
+
+    anchors = index.loc[index["split"].isin(["train", "validation", "calibration"]), "anchor_day"]
+    return (pd.Timestamp(anchors.max()) + pd.Timedelta(days=outcome_days)).date() if len(anchors) else None

@@ -1,4 +1,4 @@
-"""Event log → daily usage, split into trend, weekly season and remainder.
+"""Daily table → daily usage, in all and by event kind, split into trend, weekly season and remainder.
 
 STL: Cleveland, Cleveland, McRae and Terpenning (1990), "STL: A Seasonal-Trend Decomposition Procedure
 Based on Loess", Journal of Official Statistics 6(1), in the implementation of statsmodels.
@@ -8,72 +8,111 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from tschurn.exploration.lifecycle import is_activity, is_own, is_sticker
+from tschurn.contracts import KINDS_DECOMPOSED, SEASONALITY
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import ibis
 
     from tschurn.config import Targets
 
 WEEK = 7
-COLUMNS = ["series", "day", "observed", "trend", "seasonal", "remainder"]
 
 
-def seasonality(
-    event_log: ibis.Table, first_day: date, last_day: date, targets: Targets, robust: bool = False
-) -> pd.DataFrame:
-    """EVENT_LOG → SEASONALITY of every daily series; no rows for a log of less than two weeks."""
-    days = pd.date_range(first_day, last_day, freq="D", unit="s", name="day")
+def seasonality(daily: ibis.Table, platform_days: pd.DataFrame, targets: Targets, robust: bool = True) -> pd.DataFrame:
+    """DAILY, PLATFORM_DAYS → SEASONALITY; no rows for a log of less than two weeks."""
+    days = pd.DatetimeIndex(platform_days["day"]).as_unit("s").rename("day").sort_values()
     if len(days) < 2 * WEEK:
         return _empty()
-    daily = daily_usage(event_log, targets).reindex(days, fill_value=0)
-    return pd.concat([decompose(daily[name], robust) for name in daily], ignore_index=True)
+    flagged = platform_days.set_index(pd.DatetimeIndex(platform_days["day"]).as_unit("s"))["flag"]
+    outage = flagged.reindex(days).notna().to_numpy()
+    usage = daily_usage(daily, targets).reindex(days, fill_value=0)
+    parts = [decompose(usage[name], outage, robust).assign(side=None, event_name=None) for name in usage]
+    kinds = _frame(kind_usage(daily)).set_index(["side", "event_name", "day"])["n"]
+    for (side, name), series in kinds.groupby(level=["side", "event_name"], sort=False):
+        series = series.droplevel(["side", "event_name"]).reindex(days, fill_value=0).rename(f"{side}:{name}")
+        parts.append(decompose(series, outage, robust).assign(side=side, event_name=name))
+    return pd.concat(parts, ignore_index=True)[list(SEASONALITY.columns)].astype({"side": "str", "event_name": "str"})
 
 
-def daily_usage(event_log: ibis.Table, targets: Targets) -> pd.DataFrame:
-    """EVENT_LOG → one row per day that has events, by day; columns are the series.
+def daily_usage(daily: ibis.Table, targets: Targets) -> pd.DataFrame:
+    """DAILY → one row per day that has events, by day; columns are the series.
 
     active_users: users with an own event that counts as activity; own_events and received_events:
     rows; sticker_events: rows of the configured kind and side, where there is such a target.
     """
-    kinds = {
-        "own_events": is_own(event_log),
-        "received_events": ~is_own(event_log),
-        "active_users": is_activity(event_log, targets.churn),
-    }
-    if targets.sticker:
-        kinds["sticker_events"] = is_sticker(event_log, targets.sticker)
+    own = daily.side == "own"
+    activity = own if targets.churn.events is None else own & daily.event_name.isin(targets.churn.events)
+    kinds = {"own_events": own, "received_events": ~own}
+    if sticker := targets.sticker:
+        kinds["sticker_events"] = (daily.side == sticker.side) & daily.event_name.isin(sticker.events)
     # By user first: adding up user-days is far cheaper than counting distinct users per day.
-    by_user = event_log.group_by("user_id", "day").agg(**{name: kind.sum() for name, kind in kinds.items()})
-    by_user = by_user.mutate(active_users=(by_user.active_users > 0).cast("int64"))
-    daily = by_user.group_by("day").agg(**{name: by_user[name].sum().cast("int64") for name in kinds})
-    frame = daily.order_by("day").to_pyarrow().to_pandas(date_as_object=False)
-    series = ["active_users", "own_events", "received_events", "sticker_events"][: len(kinds)]
-    return frame.set_index(frame["day"].astype("datetime64[s]"))[series]
+    sums = {name: kind.ifelse(daily.n, 0).sum() for name, kind in kinds.items()}
+    by_user = daily.group_by("user_id", "day").agg(active_users=activity.cast("int64").max(), **sums)
+    names = ["active_users", *kinds]
+    return _frame(by_user.group_by("day").agg(**{name: by_user[name].sum().cast("int64") for name in names})).set_index(
+        "day"
+    )[names]
 
 
-def decompose(observed: pd.Series, robust: bool = False) -> pd.DataFrame:
-    """A gap-free daily series with its days as index → rows of SEASONALITY, the name of the series in them."""
+def kind_usage(daily: ibis.Table) -> ibis.Table:
+    """DAILY → side, event_name, day, n of the most frequent event kinds, the most frequent first, still in the engine.
+
+    Of equally frequent kinds the first by side and name.
+    """
+    rows = daily.group_by("side", "event_name").agg(total=daily.n.sum())
+    top = rows.order_by(rows.total.desc(), rows.side, rows.event_name).limit(KINDS_DECOMPOSED)
+    by_day = daily.group_by("side", "event_name", "day").agg(n=daily.n.sum().cast("int64"))
+    found = by_day.inner_join(top, ["side", "event_name"])
+    return found.order_by(found.total.desc(), found.side, found.event_name, found.day).select(*by_day.columns)
+
+
+def decompose(observed: pd.Series, outage: np.ndarray | None = None, robust: bool = False) -> pd.DataFrame:
+    """A gap-free daily series with its days as index, and which of them are no data [days] → rows of SEASONALITY but
+    for side and event_name, the name of the series in them."""
     from statsmodels.tsa.seasonal import STL
 
-    fit = STL(observed.to_numpy(float), period=WEEK, robust=robust).fit()
+    values = observed.to_numpy(float)
+    outage = np.zeros(len(values), dtype=bool) if outage is None else outage
+    robust = robust and bool(np.count_nonzero(values) * 2 > len(values))
+    fit = STL(_stand_ins(values, outage), period=WEEK, robust=robust).fit()
     return pd.DataFrame(
         {
             "series": observed.name,
             "day": observed.index,
-            "observed": fit.observed,
+            "observed": values,
             "trend": fit.trend,
             "seasonal": fit.seasonal,
-            "remainder": fit.resid,
-        },
-        columns=COLUMNS,
+            "remainder": values - fit.trend - fit.seasonal,
+            "outage": outage,
+            "robust": robust,
+        }
     )
 
 
+def _stand_ins(values: np.ndarray, outage: np.ndarray) -> np.ndarray:
+    """The series [days] with its outage days between their nearest neighbours of the same weekday, as far as there
+    are any; where a weekday has none, the mean of all other days."""
+    if not outage.any() or outage.all():
+        return values
+    known = pd.Series(np.where(outage, np.nan, values))
+    weekday = np.arange(len(values)) % WEEK
+    filled = known.groupby(weekday).transform(lambda one: one.interpolate(limit_direction="both"))
+    return filled.fillna(known.mean()).to_numpy()
+
+
+def _frame(table: ibis.Table) -> pd.DataFrame:
+    """A table by day, in order → a frame with days as timestamps."""
+    ordered = table if "event_name" in table.columns else table.order_by("day")
+    frame = ordered.to_pyarrow().to_pandas(date_as_object=False)
+    return frame.assign(day=frame["day"].astype("datetime64[s]"))
+
+
 def _empty() -> pd.DataFrame:
-    types = {"series": "str", "day": "datetime64[s]"} | dict.fromkeys(COLUMNS[2:], "float64")
-    return pd.DataFrame(columns=COLUMNS).astype(types)
+    types = {"day": "datetime64[s]", "outage": "bool", "robust": "bool"}
+    types |= dict.fromkeys(("observed", "trend", "seasonal", "remainder"), "float64")
+    return pd.DataFrame(columns=list(SEASONALITY.columns)).astype(
+        {name: types.get(name, "str") for name in SEASONALITY.columns}
+    )

@@ -13,22 +13,19 @@ own event that counts as activity (`[targets.churn] events`; all own events by d
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
+import ibis
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    import ibis
     import ibis.expr.types as ir
 
     from tschurn.config import ChurnTarget, StickerTarget, Targets
 
 STATES = ("new", "active", "sticker", "returned", "quiet", "dormant")
-NEW, ACTIVE, STICKER, RETURNED, QUIET, DORMANT = range(len(STATES))
 QUIET_DAYS = 7  # days after the last own-active day in which silence is still usual
+_EPOCH = date(1970, 1, 1)
 
 
 def is_own(event_log: ibis.Table) -> ir.BooleanValue:
@@ -60,50 +57,45 @@ def user_days(event_log: ibis.Table, targets: Targets) -> ibis.Table:
     return rows.group_by("user_id", "day").agg(active=rows.active.max(), sticker=rows.sticker.max())
 
 
-def day_states(days: pd.DataFrame, last_day: date) -> pd.DataFrame:
-    """The rows of `user_days`, in any order, and the log's last day → columns case, day, state.
+def day_states(days: ibis.Table, last_day: date) -> ibis.Table:
+    """The table of `user_days` and the log's last day → user_id, day, state: the steps of all lives.
 
-    case: 0 … lives - 1 by user_id; day: the first day of the step; state: one of STATES, never the
-    same twice in a row. Users who were never own-active have no life. Only days with events are
-    visited: what is silent between them follows from their distances.
+    day: days from 1970 to the first day of the step; state: one of STATES, never the same twice in a row of a user.
+    Users who were never own-active have no life. Only days with events are visited, in the engine: what is silent
+    between them follows from their distances.
     """
-    days = days.sort_values(["user_id", "day"], ignore_index=True)
-    user = pd.factorize(days["user_id"])[0]
-    day = days["day"].to_numpy("datetime64[D]").astype(np.int64)
-    active, sticker = days["active"].to_numpy(bool), days["sticker"].to_numpy(bool)
-    user_start = np.searchsorted(user, user)  # row at which the user of each row begins
-    acted = np.maximum.accumulate(np.where(active, np.arange(len(day)), -1))  # newest own-active row so far
-    acted_before = np.append(-1, acted)[: len(acted)]
-
-    is_new = active & (acted_before < user_start)
-    usual = day - day[acted_before] <= QUIET_DAYS  # read only where there is an own-active day before
-    state = np.select([is_new, sticker, usual], [NEW, STICKER, ACTIVE], RETURNED)
-    end = np.datetime64(last_day, "D").astype(np.int64) + 1
-    ends = np.append(user[1:] != user[:-1], True)[: len(user)]
-    next_day = np.where(ends, end, np.roll(day, -1))
-    quiet_from, dormant_from = day + 1, np.maximum(day + 1, day[acted] + QUIET_DAYS + 1)
-
-    lives = acted >= user_start  # a sticker received before the first own act belongs to no life
-    is_quiet = lives & (quiet_from < np.minimum(next_day, dormant_from))
-    is_dormant = lives & (dormant_from < next_day)
-    steps = pd.DataFrame(
-        {
-            "case": np.concatenate([user[lives], user[is_quiet], user[is_dormant]]),
-            "day": np.concatenate([day[lives], quiet_from[is_quiet], dormant_from[is_dormant]]),
-            "state": np.concatenate([state[lives], np.full(is_quiet.sum(), QUIET), np.full(is_dormant.sum(), DORMANT)]),
-        }
-    ).sort_values(["case", "day"], ignore_index=True)
-    return _collapsed(steps)
+    numbered = days.mutate(day=day_number(days.day))
+    by_day = {"group_by": "user_id", "order_by": "day"}
+    own = numbered.day.max(where=numbered.active)
+    seen = numbered.mutate(
+        acted=own.over(ibis.window(**by_day, preceding=None, following=0)),
+        acted_before=own.over(ibis.window(**by_day, preceding=(None, 1))),
+        next_day=numbered.day.lead().over(ibis.window(**by_day)).coalesce(number_of(last_day) + 1),
+    )
+    lives = seen.filter(seen.acted.notnull())  # a sticker received before the first own act belongs to no life
+    state = ibis.cases(
+        (lives.active & lives.acted_before.isnull(), "new"),
+        (lives.sticker, "sticker"),
+        (lives.day - lives.acted_before <= QUIET_DAYS, "active"),
+        else_="returned",
+    )
+    quiet_from, dormant_from = lives.day + 1, ibis.greatest(lives.day + 1, lives.acted + QUIET_DAYS + 1)
+    quiet = lives.filter(quiet_from < ibis.least(lives.next_day, dormant_from))
+    dormant = lives.filter(dormant_from < lives.next_day)
+    steps = ibis.union(
+        lives.select("user_id", "day", state=state),
+        quiet.select("user_id", day=quiet_from, state=ibis.literal("quiet")),
+        dormant.select("user_id", day=dormant_from, state=ibis.literal("dormant")),
+    )
+    steps = steps.mutate(previous=steps.state.lag().over(ibis.window(**by_day)))
+    return steps.filter(steps.previous.isnull() | (steps.previous != steps.state)).drop("previous")
 
 
-def _collapsed(steps: pd.DataFrame) -> pd.DataFrame:
-    """Steps by case and day, with codes → equal states in a row as one step, cases renumbered, names and dates."""
-    same = (steps["case"].diff() == 0) & (steps["state"].diff() == 0)
-    steps = steps[~same]
-    return pd.DataFrame(
-        {
-            "case": pd.factorize(steps["case"])[0],
-            "day": steps["day"].to_numpy().astype("datetime64[D]").astype("datetime64[s]"),
-            "state": np.array(STATES, dtype=object)[steps["state"].to_numpy(np.int64)],
-        }
-    ).astype({"state": "str"})
+def day_number(day: ir.DateValue) -> ir.IntegerValue:
+    """A day → days since 1970."""
+    return day.delta(ibis.date(_EPOCH), unit="day").cast("int64")
+
+
+def number_of(day: date) -> int:
+    """A day → days since 1970."""
+    return (day - _EPOCH).days

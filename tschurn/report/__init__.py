@@ -35,16 +35,30 @@ def build(
     from tschurn.report.figures import draw
     from tschurn.report.render import page
     from tschurn.report.summary import summarise
-    from tschurn.report.words import Texts
+    from tschurn.report.users import users_data
+    from tschurn.report.words import LANGUAGES, Texts
     from tschurn.runs import write_json, writing
 
-    summary = summarise(tables, notes, experiment, manifest)
-    texts = Texts.load(experiment.experiment.language)
-    html = page(summary, draw(tables, summary, texts), texts)
-    write_json(folder / "report.json", summary)
+    first = experiment.experiment.language
+    summaries = {
+        language: summarise(tables, notes, experiment.in_language(language), manifest) for language in LANGUAGES
+    }
+    for summary in summaries.values():
+        summary["reproduce"] = summaries[first]["reproduce"]  # the configuration as it was, in either language
+    figures = {language: draw(tables, summaries[language], Texts.load(language)) for language in LANGUAGES}
+    data = {"users": users_data(tables, experiment), "capacity": summaries[first]["capacity"]}
+    html = page(summaries, figures, data, first)
+    write_json(folder / "report.json", summaries[first])
     with writing(folder / "index.html") as beside:
         beside.write_text(html, encoding="utf-8", newline="\n")
-    return summary
+    return summaries[first]
+
+
+def users_shown(priority: pd.DataFrame) -> list[Any]:
+    """PRIORITY → ids of the users whom the page shows one by one: of tables by user the report needs no others."""
+    from tschurn.report import users
+
+    return users.shown(priority)
 
 
 def build_follow_up(results: Mapping[str, Any], folder: Path) -> list[str]:
@@ -52,3 +66,11 @@ def build_follow_up(results: Mapping[str, Any], folder: Path) -> list[str]:
     from tschurn.report import follow_up
 
     return follow_up.build(results, folder)
+
+
+def build_comparison(results: Mapping[str, Any], folder: Path) -> list[str]:
+    """What differs between two runs → folder/comparison.html and folder/comparison.json; → the same in a few
+    sentences."""
+    from tschurn.report import versus
+
+    return versus.build(results, folder)

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tschurn.report.theme import BLUE, ORANGE, RED, finish, safe, short, ticks
+from tschurn.report.theme import BLUE, ORANGE, PAPER, RED, finish, safe, short, ticks
 from tschurn.report.values import Tables, first, number, records, table_of
 from tschurn.report.words import Texts
 
 TARGETS = ("churn", "sticker")
 TOLERANCE = 1e-3  # log-odds by which an attribution may miss what it explains before the report calls it wrong
 USERS_SHOWN, CELLS_ROWS, LEVER_USERS = 20, 12, 10
-DIVERGING = [[0, BLUE], [0.5, "#FFFFFF"], [1, RED]]
+DIVERGING = [[0, BLUE], [0.5, PAPER], [1, RED]]
 
 
 def attribution_summary(tables: Tables, listed: Sequence[Any], language: str) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _cells_figure(attribution: pd.DataFrame, about: Mapping[str, Any], texts: Te
     labels = {p["player"]: p["label"] for game in about["players"].values() for p in game}
     figure = go.Figure(
         go.Heatmap(
-            z=[short(row) for row in grid.to_numpy()], colorscale=[[0, "#FFFFFF"], [1, BLUE]], xgap=2, ygap=2,
+            z=[short(row) for row in grid.to_numpy()], colorscale=[[0, PAPER], [1, BLUE]], xgap=2, ygap=2,
             text=[[f"{v:.2f}" if v >= 0.005 else "" for v in row] for row in grid.to_numpy()],
             texttemplate="%{text}", textfont={"size": 11},
             hovertemplate="%{y}, %{x}: %{z:.3f}<extra></extra>", showscale=False,

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from tschurn.report.anomaly import check_figure
 from tschurn.report.attribution import draw_attribution
 from tschurn.report.backtest import draw_backtest
 from tschurn.report.calibration import joint_figure, reliability_figure
+from tschurn.report.capacity import capacity_figure
+from tschurn.report.cohorts import draw_cohorts
 from tschurn.report.comparison import draw_comparison
+from tschurn.report.deciles import draw_deciles
 from tschurn.report.groups import draw_groups
 from tschurn.report.horizons import draw_horizons
+from tschurn.report.process import draw_process
 from tschurn.report.profiles import draw_profiles
 from tschurn.report.quality import days_figure
 from tschurn.report.rfm import draw_rfm
@@ -29,43 +31,35 @@ from tschurn.report.subgroups import draw_subgroups
 from tschurn.report.summary import TARGETS
 from tschurn.report.theme import (
     BLUE,
-    BLUES,
-    GREEN,
-    GREY,
     INK,
     KIND_COLOURS,
-    LIGHT,
     ORANGE,
     RED,
-    SKY,
     bounds_of,
     error_bars,
-    faint,
     finish,
     safe,
-    short,
     ticks,
 )
+from tschurn.report.usage import draw_usage
+from tschurn.report.users import timeline_figure
 from tschurn.report.values import Tables, table_of
 from tschurn.report.why_figures import draw_why
 
 if TYPE_CHECKING:
     from tschurn.report.words import Texts
 
-NODES_SHOWN, LINKS_SHOWN = 12, 60
-
 
 def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, go.Figure]:
     """All figures for which there is something to show: id → figure, in the order of the report."""
     found: dict[str, go.Figure | None] = {}
     found["quality-days"] = days_figure(tables, summary["quality"], texts)
-    for part in summary["seasonality"]:
-        found[f"season-{part['series']}"] = season(table_of(tables, "seasonality"), part["series"], texts)
+    found |= draw_usage(tables, summary["usage"], texts)
+    found |= draw_cohorts(tables, summary["staying"], texts)
+    found |= draw_deciles(summary["deciles"], texts)
     found |= draw_horizons(tables, summary["horizons"], texts)
     found["anomaly-check"] = check_figure(tables, texts)
-    states = bool(summary["process"]) and summary["process"]["case_kind"] == "day_states"
-    found["follows"] = follows(table_of(tables, "directly_follows"), states, texts)
-    found["paths"] = paths(table_of(tables, "paths"), states, texts)
+    found |= draw_process(tables, summary["process"], texts)
     for target in TARGETS:
         about = summary["targets"].get(target)
         found[f"experiments-{target}"] = experiments_figure(summary["experiments"].get(target), texts)
@@ -86,118 +80,14 @@ def draw(tables: Tables, summary: Mapping[str, Any], texts: Texts) -> dict[str, 
     found |= draw_subgroups(summary["subgroups"], texts)
     found |= draw_profiles(tables, summary["profiles"], texts) | draw_rfm(summary["rfm"], texts)
     found |= draw_backtest(tables, texts)
+    found["capacity"] = capacity_figure(summary["capacity"], texts)
+    found["user-timeline"] = timeline_figure(tables, summary, texts)
     if summary["simulated"]:
         found |= draw_simulated(tables, summary["simulated"], texts)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
 # --- exploration ----------------------------------------------------------------------------------
-def season(table: pd.DataFrame, series: str, texts: Texts) -> go.Figure:
-    """Daily usage with its trend, its weekly season and the remainder, one above the other."""
-    part = table[table["series"] == series].sort_values("day", kind="stable")
-    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.5, 0.25, 0.25])
-    days = [str(day)[:10] for day in part["day"]]
-
-    def line(column: str, row: int, colour: str, width: float) -> None:
-        style = {"color": colour, "width": width}
-        name = texts.plain(f"figures.{column}")
-        values = short(part[column])
-        figure.add_scatter(x=days, y=values, mode="lines", line=style, name=name, showlegend=row == 1, row=row, col=1)
-
-    line("observed", 1, GREY, 1.2)
-    line("trend", 1, BLUE, 2.4)
-    line("seasonal", 2, BLUE, 1.4)
-    line("remainder", 3, GREY, 1.2)
-    for row, title in enumerate(("per_day", "seasonal", "remainder"), start=1):
-        figure.update_yaxes(title_text=texts.plain(f"figures.{title}"), nticks=4, row=row, col=1)
-    figure.update_xaxes(type="date", tickformat="%y-%m-%d", hoverformat="%Y-%m-%d", nticks=4, tickangle=0)
-    return finish(figure, 380, legend=True)
-
-
-def follows(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
-    """Directly-follows graph as a heatmap: of what follows a step (row), the share of each next step (column)."""
-    if table.empty:
-        return None
-    edges = table.assign(
-        source=table["source"].fillna("\0start"), target=table["target"].fillna("\0end"), n=table["n"].astype(float)
-    )
-    flow = edges.groupby("source")["n"].sum().add(edges.groupby("target")["n"].sum(), fill_value=0)
-    order = flow.sort_index().sort_values(ascending=False, kind="stable").index
-    names = [name for name in order if not name.startswith("\0")][:NODES_SHOWN]
-    rows, columns = ["\0start", *names], [*names, "\0end"]
-    counts = edges.pivot_table(index="source", columns="target", values="n", aggfunc="sum")
-    shares = counts.div(counts.sum(axis=1), axis=0).reindex(index=rows, columns=columns)
-    counts = counts.reindex(index=rows, columns=columns)
-    ends = {"\0start": texts.plain("figures.start"), "\0end": texts.plain("figures.end")}
-    labels = {name: _step_name(name, states, texts, 1) for name in names} | ends
-    figure = go.Figure(
-        go.Heatmap(
-            z=[short(row) for row in shares.to_numpy()],
-            customdata=[short(row) for row in counts.to_numpy()],
-            text=[[f"{v:.0%}" if v >= 0.1 else "" for v in row] for row in shares.fillna(0).to_numpy()],
-            texttemplate="%{text}",
-            textfont={"size": 11},
-            colorscale=BLUES,
-            zmin=0,
-            xgap=2,
-            ygap=2,
-            hoverongaps=False,
-            hovertemplate="%{y} → %{x}<br>%{z:.1%} · %{customdata:,.0f}<extra></extra>",
-            showscale=False,
-        )
-    )
-    figure.update_xaxes(ticks([labels[c] for c in columns]), tickangle=-40, showgrid=False)
-    figure.update_yaxes(ticks([labels[r] for r in rows]), autorange="reversed", showgrid=False)
-    figure.update_layout(
-        xaxis_title_text=texts.plain("figures.next_step"), yaxis_title_text=texts.plain("figures.step")
-    )
-    return finish(figure, 260 + 32 * len(rows))
-
-
-def paths(table: pd.DataFrame, states: bool, texts: Texts) -> go.Figure | None:
-    """Sankey of the main paths: position by position, where the cases go."""
-    if table.empty:
-        return None
-    links = table.assign(target=table["target"].fillna("\0end"))
-    links = links.sort_values(["n", "step", "source", "target"], ascending=[False, True, True, True], kind="stable")
-    links = links.head(LINKS_SHOWN).sort_values(["step", "source", "target"], kind="stable")
-    weight = links[links["source"] != "other"].groupby("source")["n"].sum().sort_values(ascending=False, kind="stable")
-    palette = (BLUE, ORANGE, GREEN, SKY, RED, "#CC79A7", "#B8A500")
-    colours = {name: palette[i] if i < len(palette) else GREY for i, name in enumerate(weight.index)}
-    ends = {"\0end": texts.plain("figures.end"), "other": texts.plain("figures.other")}
-    sources = list(zip(links["step"], links["source"], strict=True))
-    targets = list(zip(links["step"] + 1, links["target"], strict=True))
-    nodes = sorted({*sources, *targets})
-    place = {node: i for i, node in enumerate(nodes)}
-    figure = go.Figure(
-        go.Sankey(
-            arrangement="snap",
-            node={
-                "label": [ends.get(name) or _step_name(name, states, texts) for _, name in nodes],
-                "color": [LIGHT if name in ends else colours.get(name, GREY) for _, name in nodes],
-                "align": "left",
-                "pad": 14,
-                "thickness": 12,
-                "line": {"width": 0},
-                "hovertemplate": "%{label}<br>%{value:,.0f}<extra></extra>",
-            },
-            link={
-                "source": [place[n] for n in sources],
-                "target": [place[n] for n in targets],
-                "value": [int(n) for n in links["n"]],
-                "color": [faint(colours.get(name, GREY)) for name in links["source"]],
-                "hovertemplate": "%{source.label} → %{target.label}<br>%{value:,.0f}<extra></extra>",
-            },
-        )
-    )
-    return finish(figure, 460)
-
-
-def _step_name(name: str, states: bool, texts: Texts, lines: int = 2) -> str:
-    """The name of a step: an event's name as it is, a day state in the report's language."""
-    return safe(texts.words.get(f"states.{name}", name) if states else name, lines)
-
-
 # --- models ---------------------------------------------------------------------------------------
 def average_precision(models: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
     """AP of every model on test with its interval, and the base rate, which is the AP of chance."""

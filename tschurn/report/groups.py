@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tschurn.contracts import SEGMENTS
-from tschurn.report.theme import BLUES, GREY, INK, SEGMENT_COLOURS, finish, safe, short
+from tschurn.report.theme import BLUES, GREY, INK, PAPER, SEGMENT_COLOURS, finish, safe, short
 from tschurn.report.values import Tables, first, number, records, table_of
 from tschurn.report.words import brief, share, whole
 
@@ -199,7 +199,7 @@ def plane(scored: pd.DataFrame, threshold: Mapping[str, Any] | None, texts: Text
                 "color": SEGMENT_COLOURS[segment],
                 "size": 6,
                 "opacity": 0.75,
-                "line": {"width": 0.5, "color": "white"},
+                "line": {"width": 0.5, "color": PAPER},
             },
             name=texts.plain(f"segments.{segment}"),
             text=[safe(user) for user in part["user_id"]],
@@ -231,7 +231,7 @@ def cells(rows: Sequence[Mapping[str, Any]], texts: Texts) -> go.Figure | None:
                    hoverinfo="skip")
     )  # fmt: skip
     for x, y, dark, row in zip(*at, shade, rows, strict=True):
-        colour = "white" if dark > 0.8 * darkest else INK
+        colour = PAPER if dark > 0.8 * darkest else INK
         text = _cell(row, texts)
         figure.add_annotation(x=int(x), y=int(y), text=text, showarrow=False, font={"size": 12, "color": colour})
     names = [[brief(float(f"{edge:.3g}")) for edge in one] for one in edges]

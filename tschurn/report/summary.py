@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from tschurn.contracts import SEGMENTS, SPLITS
@@ -16,10 +14,14 @@ from tschurn.report.anomaly import anomaly_summary
 from tschurn.report.attribution import attribution_summary
 from tschurn.report.backtest import backtest_summary
 from tschurn.report.calibration import calibration_summary, joint_summary
+from tschurn.report.capacity import capacity_summary
+from tschurn.report.cohorts import cohorts_summary
 from tschurn.report.comparison import comparison_summary, matching_summary
+from tschurn.report.deciles import deciles_summary
 from tschurn.report.groups import groups_summary
 from tschurn.report.horizons import horizons_summary
 from tschurn.report.origins import origins_summary
+from tschurn.report.process import process_summary
 from tschurn.report.profiles import profiles_summary
 from tschurn.report.quality import quality_summary
 from tschurn.report.reasons import reasons_summary
@@ -28,7 +30,8 @@ from tschurn.report.search import experiments_summary, search_summary
 from tschurn.report.simulated import simulated_summary
 from tschurn.report.stability import stability_summary
 from tschurn.report.subgroups import subgroups_summary
-from tschurn.report.values import Tables, first, parsed, plain, records, table_of
+from tschurn.report.usage import usage_summary
+from tschurn.report.values import Tables, first, plain, records, table_of
 from tschurn.report.verdict import by_anchor, target_summary
 from tschurn.report.why import (
     collinearity_summary,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from tschurn.config import Experiment
 
 TARGETS = ("churn", "sticker")
-EVENTS_SHOWN, VARIANTS_SHOWN, USERS_SHOWN = 40, 10, 20
+EVENTS_SHOWN, USERS_SHOWN = 40, 20
 
 
 def summarise(
@@ -70,8 +73,10 @@ def summarise(
         "filters": records(table_of(tables, "filters")),
         "quality": quality_summary(tables, Texts.load(experiment.experiment.language)),
         "events": _events(tables),
-        "seasonality": _seasonality(tables),
-        "process": _process(tables),
+        "usage": usage_summary(tables),
+        "staying": cohorts_summary(tables),
+        "deciles": deciles_summary(tables, labels),
+        "process": process_summary(tables),
         "splits": _splits(tables),
         "exclusions": {row["reason"]: row for row in records(table_of(tables, "exclusions"))},
         "contacts": first(table_of(tables, "contacts_read")),
@@ -95,6 +100,7 @@ def summarise(
         "profiles": profiles_summary(tables, experiment),
         "rfm": rfm_summary(tables, experiment),
         "backtest": backtest_summary(tables, experiment),
+        "capacity": capacity_summary(tables, experiment),
         "calls": _calls(people := _people(tables)),
         "list": _list(people, table_of(tables, "reasons"), experiment.experiment.language),
         "unscored": _unscored(tables),
@@ -114,35 +120,6 @@ def _events(tables: Tables) -> dict[str, Any]:
         ["rows", "side", "event_name"], ascending=[False, True, True], kind="stable"
     )
     return {"kinds": len(events), "shown": records(events.head(EVENTS_SHOWN))}
-
-
-def _seasonality(tables: Tables) -> list[dict[str, Any]]:
-    """Strength of trend and season per series: 1 − Var(remainder) / Var(component + remainder), at least 0
-    (Wang, Smith and Hyndman 2006)."""
-    rows = []
-    for series, part in table_of(tables, "seasonality").groupby("series", sort=True):
-        strength = {}
-        for component in ("trend", "seasonal"):
-            whole = float(np.var(part[component] + part["remainder"]))
-            strength[component] = max(0.0, 1 - float(np.var(part["remainder"])) / whole) if whole > 0 else None
-        rows.append({"series": series, "mean": part["observed"].mean(), "strength": strength, "days": len(part)})
-    return rows
-
-
-def _process(tables: Tables) -> dict[str, Any] | None:
-    about = first(table_of(tables, "process_summary"))
-    if not about:
-        return None
-    variants = table_of(tables, "variants").sort_values(["cases", "steps"], ascending=[False, True], kind="stable")
-    shown = records(variants.head(VARIANTS_SHOWN))
-    for row in shown:
-        row["steps"] = parsed(row["steps"], [row["steps"]])
-    found = len(table_of(tables, "directly_follows")) > 0
-    reasons = {"not installed": "not_installed", "no cases": "no_cases"}
-    why = next((code for words, code in reasons.items() if words in about["discovery"]), "other")
-    sampled = re.search(r"on ([\d.]+)% of the users", about["discovery"])
-    about |= {"discovered": "found" if found else why, "sampled": float(sampled[1]) / 100 if sampled else None}
-    return about | {"shown": shown, "shown_share": float(variants["share"].head(VARIANTS_SHOWN).sum())}
 
 
 def _window_counts(tables: Tables) -> dict[str, int]:

@@ -15,10 +15,11 @@ import plotly.graph_objects as go
 # Okabe and Ito's colours, which people with colour-blindness can tell apart; blue is the report's accent.
 BLUE, ORANGE, RED, SKY, GREEN = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73"
 INK, GREY, LIGHT, RULE = "#2B3440", "#98A1AB", "#D5DAE0", "#E9ECEF"
+PAPER, PALE = "#FFFFFF", "#F3F7FA"
 KIND_COLOURS = {"network": SKY, "average": GREEN, "baseline": GREY}
 EFFECT_COLOURS = {"raises": RED, "lowers": BLUE, "mixed": GREY}
 SEGMENT_COLOURS = {"priority": BLUE, "other_churners": ORANGE, "favourites": GREEN, "rest": LIGHT}
-BLUES = [[0, "#F3F7FA"], [0.5, SKY], [1, BLUE]]
+BLUES = [[0, PALE], [0.5, SKY], [1, BLUE]]
 
 LINE_WIDTH = 26  # of a name in a figure, in characters of the Latin alphabet
 
@@ -34,7 +35,7 @@ THEME = go.layout.Template(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": [BLUE, ORANGE, GREEN, RED, SKY, GREY],
         "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
-        "hoverlabel": {"bgcolor": "white", "bordercolor": LIGHT, "font": {"color": INK, "size": 12}, "align": "left"},
+        "hoverlabel": {"bgcolor": PAPER, "bordercolor": LIGHT, "font": {"color": INK, "size": 12}, "align": "left"},
         "legend": {
             "orientation": "h",
             "traceorder": "normal",
@@ -111,9 +112,10 @@ def _fitting(text: str, width: int) -> int:
 
 
 def finish(figure: go.Figure, height: int, legend: bool = False) -> go.Figure:
-    """The figure in the report's look; height in pixels."""
+    """The figure as the report places it, height in pixels; the page itself gives all figures THEME, light or dark."""
     margin = {"t": 46} if legend else {}
-    return figure.update_layout(template=THEME, height=height, showlegend=legend, margin=margin, hovermode="closest")
+    look = {"template": "none", "height": height, "showlegend": legend, "margin": margin, "hovermode": "closest"}
+    return figure.update_layout(look)
 
 
 def ticks(names: Sequence[str]) -> dict[str, Any]:
@@ -155,3 +157,13 @@ def faint(colour: str) -> str:
     """#RRGGBB → the same, mostly transparent."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.28)"
+
+
+# What stands in a colour's place where the page is dark, in small letters as the page looks them up.
+_DARK = {
+    BLUE: "#4FA8DC", ORANGE: "#F0B429", RED: "#F07F3C", SKY: "#7CC7EF", GREEN: "#2FBF93",
+    INK: "#E3E8ED", GREY: "#8794A1", LIGHT: "#3F4B57", RULE: "#2A333D", PAPER: "#1B232B", PALE: "#202A33",
+}  # fmt: skip
+DARK = {light.lower(): dark for light, dark in _DARK.items()} | {
+    faint(light): faint(dark) for light, dark in _DARK.items()
+}

@@ -8,18 +8,21 @@ from importlib import resources
 
 from markupsafe import Markup
 
+LANGUAGES = {"en": "English", "ko": "한국어"}  # each by its own name
+
 
 class Texts:
     """The words of the report in one language: texts/<language>.toml, by "section.key"."""
 
-    def __init__(self, words: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, words: Mapping[str, Mapping[str, str]], language: str = "en") -> None:
+        self.language = language
         self.words = {f"{section}.{key}": text for section, part in words.items() for key, text in part.items()}
 
     @classmethod
     def load(cls, language: str) -> Texts:
         """language ("en" or "ko") → its words."""
         path = resources.files("tschurn.report") / "texts" / f"{language}.toml"
-        return cls(tomllib.loads(path.read_text(encoding="utf-8")))
+        return cls(tomllib.loads(path.read_text(encoding="utf-8")), language)
 
     def __call__(self, key: str, **values: object) -> Markup:
         """A sentence as HTML; the words are ours and may hold tags, the values are escaped."""

@@ -6,12 +6,13 @@ Nothing heavy is imported before it is needed.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from tschurn.contracts import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -70,3 +71,13 @@ def who_rests(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment:
     from tschurn.segments.resting import resting
 
     return resting(contacts, priority["anchor_day"].iloc[0], experiment.contacts.cooldown_days)
+
+
+def hiding(experiment: Experiment) -> tuple[Callable[[pd.Series], pd.Series] | None, str | None]:
+    """→ what makes pseudonyms of ids, where the lists have them (else None), and a digest of its key."""
+    if not experiment.list.pseudonyms:
+        return None, None
+    from tschurn.segments.pseudonyms import pseudonyms, secret
+
+    key = secret()
+    return lambda ids: pseudonyms(ids, key), hashlib.sha256(key).hexdigest()
