@@ -45,3 +45,9 @@ def test_figures_use_no_colour_that_has_no_counterpart_in_the_dark() -> None:
         assert light.startswith("#") == dark.startswith("#")
     ink, paper = (theme.DARK[c.lower()] for c in (theme.INK, theme.PAPER))
     assert contrast(ink, paper) >= READABLE
+
+
+def test_no_variable_is_defined_by_itself() -> None:
+    defined = re.findall(r"^  --([\w-]+): (.*);$", CSS, re.M)
+    assert len(defined) > 15
+    assert not [name for name, value in defined if "var(" in value]
