@@ -47,7 +47,7 @@ _SHOWN = {
 _SHOWN_PER_TARGET = {"models": PER_TARGET, "explain": EXPLANATIONS, "ablation": (c.ABLATION,)}
 # Tables of the report in which single users stand: pseudonyms take the place of their ids, where the lists have such.
 _NAMING = (
-    c.PRIORITY, c.FIRMNESS, c.REASONS, c.ATTRIBUTION, c.LEVERS, c.ANOMALY, c.MONEY, c.USER_DAYS, c.PREDICTIONS, c.RFM,
+    c.PRIORITY, c.FIRMNESS, c.REASONS, c.ATTRIBUTION, c.LEVERS, c.ANOMALY, c.MONEY, c.USER_DAYS, c.PREDICTIONS,
 )  # fmt: skip
 
 

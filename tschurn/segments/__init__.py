@@ -80,4 +80,9 @@ def hiding(experiment: Experiment) -> tuple[Callable[[pd.Series], pd.Series] | N
     from tschurn.segments.pseudonyms import pseudonyms, secret
 
     key = secret()
-    return lambda ids: pseudonyms(ids, key), hashlib.sha256(key).hexdigest()
+
+    def hide(ids: pd.Series) -> pd.Series:
+        once = ids.drop_duplicates()
+        return ids.map(dict(zip(once, pseudonyms(once, key), strict=True)))
+
+    return hide, hashlib.sha256(key).hexdigest()
