@@ -16,7 +16,12 @@ const unpack = (name) => {
   }
   return packed.get(name);
 };
-const unpacked = async (name) => JSON.parse(await unpack(name));
+const parsed = new Map();
+// The same as data, which nobody may change: it is parsed once, for all.
+const unpacked = (name) => {
+  if (!parsed.has(name)) parsed.set(name, unpack(name).then(JSON.parse));
+  return parsed.get(name);
+};
 
 // --- numbers, as words.py writes them; null is a dash ---------------------------------------------
 const MINUS = "\u2212";

@@ -10,8 +10,11 @@ const plotly = () =>
     return window.Plotly;
   }));
 
-const isDark = () => getComputedStyle(root).colorScheme === "dark"
-  || (getComputedStyle(root).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+let printing = false; // paper is white
+const isDark = () => {
+  const scheme = getComputedStyle(root).colorScheme;
+  return !printing && (scheme === "dark" || (scheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches));
+};
 
 // A copy in which `at` decides of every text; arrays of numbers are shared, since nothing here changes them.
 const copied = (value, at) => {
@@ -58,7 +61,8 @@ const draw = async (place, figure = null) => {
   place.dataset.drawn = "yes";
 };
 
-const shown = (place) => place.getClientRects().length > 0;
+// What is folded away has a place, but is not seen.
+const shown = (place) => place.getClientRects().length > 0 && !place.closest("details:not([open])");
 const waiting = () => [...document.querySelectorAll("main .plot")].filter((p) => !drawn.has(p) && shown(p));
 const idle = window.requestIdleCallback ?? ((next) => setTimeout(next, 30));
 let going = false;
@@ -107,8 +111,15 @@ const redraw = () => Promise.all([...document.querySelectorAll(".plot")].filter(
 
 // Printing waits for nobody: what is not drawn yet is drawn at once, and everything unfolds but figures' data.
 addEventListener("beforeprint", () => {
+  const dark = isDark();
+  printing = true;
+  if (dark) redraw();
   for (const details of document.querySelectorAll("main details:not(.about)")) details.open = true;
   if (window.Plotly) for (const place of waiting()) draw(place);
+});
+addEventListener("afterprint", () => {
+  printing = false;
+  if (isDark()) redraw();
 });
 
 // --- the data of a figure -------------------------------------------------------------------------
