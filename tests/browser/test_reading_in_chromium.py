@@ -47,6 +47,10 @@ def test_the_language_is_switched_in_the_page(visit, page_of):
         assert page.evaluate("Math.abs(document.getElementById('models').getBoundingClientRect().top)") < 400
         pressed = page.locator("button[data-language][aria-pressed=true]")
         assert pressed.all_text_contents() == [{"en": "English", "ko": "한국어"}[language]]
+        page.reload()
+        found.until(DRAWN)
+        assert page.evaluate("document.documentElement.lang") == language  # what a reader chose holds
+        page.evaluate("document.getElementById('models').scrollIntoView()")
     assert found.said == found.asked == found.refused == []
 
 

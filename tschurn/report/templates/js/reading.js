@@ -29,16 +29,17 @@ const goTo = ({ id, share }) => {
 };
 
 const setLanguage = async (language) => {
-  if (language === root.lang) return;
+  const page = (await unpacked("pages"))[language];
+  if (language === root.lang || !page) return;
+  const { title, body } = page;
   const here = placeOfReading();
-  const { title, body } = (await unpacked("pages"))[language];
   root.lang = language;
   document.title = title;
   // our own template, in which every name from the log was escaped
   document.querySelector(".page").innerHTML = body;
   remembered("language", language);
-  goTo(here);
   setUp();
+  goTo(here); // once all is folded as it was
 };
 
 // Parts for those who want to know more unfold; without a script, and in print, they stand open.

@@ -9,6 +9,7 @@ if (remembered("theme")) root.dataset.theme = remembered("theme");
 if (typeof DecompressionStream === "undefined") document.querySelector(".too-old").hidden = false;
 else {
   setUp();
+  if (remembered("language")) setLanguage(remembered("language")); // as this reader chose in another report
   plotly().then(() => {
     root.dataset.ready = "yes";
   });
