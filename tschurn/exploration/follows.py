@@ -56,7 +56,9 @@ def _of(edges: ibis.Table, group: str) -> ibis.Table:
 def _by_user(edges: ibis.Table) -> ibis.Table:
     """Edges → per user and edge: n and cases of each group, and of all that the user has after source the same (m)."""
     by_case = edges.group_by("user_id", "case", *_EDGE).agg(
-        n_all=edges.count(), n_churned=edges.count(where=edges.churned), n_stayed=edges.count(where=~edges.churned)
+        n_all=edges.count(),
+        n_churned=edges.count(where=edges.churned.fill_null(False)),
+        n_stayed=edges.count(where=(~edges.churned).fill_null(False)),
     )
     sums = {f"n_{g}": by_case[f"n_{g}"].sum() for g in PROCESS_GROUPS}
     sums |= {f"cases_{g}": by_case.count(where=by_case[f"n_{g}"] > 0) for g in PROCESS_GROUPS}

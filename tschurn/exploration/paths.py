@@ -45,7 +45,7 @@ def links(cases: Cases) -> ibis.Table:
     return taken.group_by(*_LINK, "user_id").agg(
         n=taken.count(),
         known=taken.count(where=taken.churned.notnull()),
-        churned=taken.count(where=taken.churned),
+        churned=taken.count(where=taken.churned.fill_null(False)),  # of nothing but nulls Spark counts null
     )
 
 

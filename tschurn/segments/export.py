@@ -6,7 +6,6 @@ Korean is read as Korean, and no text of the log can become a formula. Beside th
 
 from __future__ import annotations
 
-import re
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,11 +50,6 @@ LEAVE_ALONE = {
         "resting": "연락하지 마세요: 최근에 이미 연락한 사용자입니다",
     },
 }
-# Where a country's lists have semicolons or tabs between cells, a text with one of them becomes two cells, and a line
-# break outside of what such a list takes for quotes begins a row: what comes after them is a beginning as well.
-_SEPARATOR = r"[;\t\r\n]"
-_BEGINS_LATER = re.compile(rf'(?<={_SEPARATOR})(?=[\s\x00-\x20\x7f\u200b\ufeff"]*[=+\-@＝＋－＠])')
-_RISKY = rf"{spreadsheet.FORMULA}|{_SEPARATOR}"
 
 
 def write_lists(
@@ -247,12 +241,7 @@ def _cells(column: pd.Series) -> pd.Series:
 def _without_formulas(column: pd.Series) -> pd.Series:
     """A column of text → the same with an apostrophe before whatever could be run as a formula."""
     text = column.astype("str")
-    risky = text.str.contains(_RISKY, regex=True).fillna(False).astype(bool)
+    safe = spreadsheet.harmless(text)
     if column.dtype == object:  # numbers among text
-        risky &= column.map(lambda value: isinstance(value, str)).astype(bool)
-    return text.where(~risky, text[risky].map(_harmless))
-
-
-def _harmless(text: str) -> str:
-    text = _BEGINS_LATER.sub("'", text)
-    return "'" + text if re.match(spreadsheet.FORMULA, text) else text
+        safe = safe.where(column.map(lambda value: isinstance(value, str)).astype(bool), text)
+    return safe
