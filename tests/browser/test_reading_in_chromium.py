@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tschurn.report import build
-from tschurn.report.theme import DARK, INK
+from tschurn.report.theme import BLUES, DARK, INK
 from tschurn.report.words import Texts
 
 pytestmark = pytest.mark.browser
@@ -57,6 +57,8 @@ def test_the_language_is_switched_in_the_page(visit, page_of):
 def test_dark_is_dark_and_paper_is_white(visit, page_of):
     page = visit(page_of, colour_scheme="dark").until(DRAWN).page
     assert page.evaluate(FILL) == rgb(DARK[INK.lower()])
+    scale = page.evaluate("document.getElementById('figure-follows').data[0].colorscale")
+    assert [colour for _, colour in scale] == [DARK[colour.lower()] for _, colour in BLUES]
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.wait_for_timeout(1_500)
     assert page.evaluate(FILL) == rgb(INK)

@@ -159,9 +159,10 @@ def faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.28)"
 
 
-# What stands in a colour's place where the page is dark, in small letters as the page looks them up.
+# What stands in a colour's place where the page is dark, in small letters as the page looks them up: scales that
+# darken with more on white then brighten with more.
 _DARK = {
-    BLUE: "#4FA8DC", ORANGE: "#F0B429", RED: "#F07F3C", SKY: "#7CC7EF", GREEN: "#2FBF93",
+    BLUE: "#62B5E5", ORANGE: "#F0B429", RED: "#F07F3C", SKY: "#2F739B", GREEN: "#2FBF93",
     INK: "#E3E8ED", GREY: "#8794A1", LIGHT: "#3F4B57", RULE: "#2A333D", PAPER: "#1B232B", PALE: "#202A33",
 }  # fmt: skip
 DARK = {light.lower(): dark for light, dark in _DARK.items()} | {

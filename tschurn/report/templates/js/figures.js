@@ -19,7 +19,8 @@ const isDark = () => {
 // A copy in which `at` decides of every text; arrays of numbers are shared, since nothing here changes them.
 const copied = (value, at) => {
   if (typeof value === "string") return at(value);
-  if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((v) => copied(v, at));
+  // the steps of a colour scale are [number, colour]
+  if (Array.isArray(value)) return typeof value[0] === "number" && typeof value.at(-1) !== "string" ? value : value.map((v) => copied(v, at));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, copied(v, at)]));
 };
