@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tschurn.contracts import SEGMENTS
-from tschurn.report.theme import BLUES, GREY, INK, PAPER, SEGMENT_COLOURS, finish, safe, short
+from tschurn.report.theme import BLUES, GREY, INK, PAPER, SEGMENT_COLOURS, VEIL, finish, safe, short
 from tschurn.report.values import Tables, first, number, records, table_of
 from tschurn.report.words import brief, share, whole
 
@@ -171,7 +171,7 @@ def _mark(figure: go.Figure, rules: Sequence[Mapping[str, Any]], ends: tuple[flo
             xanchor="left" if x < sum(ends) / 2 else "right",
             yanchor="top",
             font={"size": 11, "color": INK},
-            bgcolor="rgba(255,255,255,0.85)",
+            bgcolor=VEIL,
         )
 
 

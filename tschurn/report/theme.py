@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 BLUE, ORANGE, RED, SKY, GREEN = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73"
 INK, GREY, LIGHT, RULE = "#2B3440", "#98A1AB", "#D5DAE0", "#E9ECEF"
 PAPER, PALE = "#FFFFFF", "#F3F7FA"
+VEIL = "rgba(255,255,255,0.85)"  # behind a name that stands on a figure
 KIND_COLOURS = {"network": SKY, "average": GREEN, "baseline": GREY}
 EFFECT_COLOURS = {"raises": RED, "lowers": BLUE, "mixed": GREY}
 SEGMENT_COLOURS = {"priority": BLUE, "other_churners": ORANGE, "favourites": GREEN, "rest": LIGHT}
@@ -168,3 +169,4 @@ _DARK = {
 DARK = {light.lower(): dark for light, dark in _DARK.items()} | {
     faint(light): faint(dark) for light, dark in _DARK.items()
 }
+DARK[VEIL] = "rgba(27,35,43,0.85)"
