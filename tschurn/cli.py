@@ -175,7 +175,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
         if arguments.out is not None:
             raise ConfigError("--out goes with two runs; the report of one is drawn in its own folder")
-        reporting.redraw(run, arguments.language)
+        with _Bars(quiet=arguments.quiet) as bars:
+            bars("report", 0, 1)
+            reporting.redraw(run, arguments.language)
+            bars("report", 1, 1)
         print(f"report   {run / 'index.html'}")
         print(f"figures  {run / 'report.json'}")
         return 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tschurn import contracts as c
 from tschurn.contracts import Progress, silent
 from tschurn.errors import ContractError, RunFolderError
-from tschurn.reporting import PEOPLE
+from tschurn.reporting import names_of_list, people_of
 from tschurn.targets import counted
 from tschurn.two_runs import (
     LABEL,
@@ -228,13 +228,13 @@ def _labels(a: Side, b: Side, targets: Mapping[str, Any]) -> dict[str, dict[str,
     """By language, what people call the features and columns that are named."""
     whys = [t["why"] for t in targets.values() if t["why"]]
     named = {n for w in whys for n in (*w["entered"], *w["left"], *w["turned"], *(r["feature"] for r in w["shown"]))}
+    places = (("windows", c.FEATURES, "feature"), ("columns", c.FLAT_COLUMNS, "column"))
+    frames = [(side.table(stage, table), key) for side in (a, b) for stage, table, key in places]
     found: dict[str, dict[str, str]] = {}
     for language in ("en", "ko"):
         words: dict[str, str] = {}
-        for side in (a, b):
-            for stage, table, key in (("windows", c.FEATURES, "feature"), ("columns", c.FLAT_COLUMNS, "column")):
-                frame = side.table(stage, table)
-                words |= dict(zip(frame[key], frame[f"label_{language}"], strict=True))
+        for frame, key in frames:
+            words |= dict(zip(frame[key], frame[f"label_{language}"], strict=True))
         found[language] = {name: words.get(name, name) for name in sorted(named)}
     return found
 
@@ -258,15 +258,10 @@ def _lists(a: Side, b: Side, same_labels: bool) -> dict[str, Any]:
 
 def _names_shown(side: Side) -> Callable[[pd.Series], pd.Series]:
     """Ids → as people may see them: as text, or the pseudonym of LIST; null for who has none."""
-    import pandas as pd
-
     if not side.experiment.list.pseudonyms:
         return lambda ids: ids.astype(str)
-    people = pd.read_parquet(side.folder / f"{PEOPLE}.parquet", columns=["rank", "user_id"]).set_index("rank")[
-        "user_id"
-    ]
-    priority = side.table("segments", c.PRIORITY).set_index("user_id")["rank"]
-    return lambda ids: ids.map(priority).map(people)
+    names = names_of_list(side.table("segments", c.PRIORITY), people_of(side.folder))
+    return lambda ids: ids.map(names)
 
 
 def _renamed(frame: pd.DataFrame, names: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:

@@ -14,7 +14,6 @@ inputs have not changed is not run again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -151,28 +150,27 @@ class _Stages:
 
     def contacts(self) -> None:
         """The files of [contacts] → who was contacted when, of the users of the log."""
-        from tschurn import events
-        from tschurn.segments import pseudonyms
+        from tschurn import events, segments
+        from tschurn.segments.pseudonyms import KEY_VARIABLE
 
         experiment = self._logged()
-        key = pseudonyms.secret() if pseudonyms.KEY_VARIABLE in os.environ else None
+        hide, key = segments.hiding(KEY_VARIABLE in os.environ)
 
         def compute(out: StageFolder) -> None:
-            hide = None if key is None else lambda ids: pseudonyms.pseudonyms(ids, key)
             found = events.read_contacts(experiment, self.done["log"].path, hide)
             for table in (c.CONTACTS, c.CONTACTS_READ):
                 out.write(table, found[table.name])
 
         # another key knows other rows; the key itself is written nowhere
         inputs = {"files": fingerprint(events.contact_files(experiment)), "path": experiment.contacts.path,
-                  "key": key and hashlib.sha256(key).hexdigest()}  # fmt: skip
+                  "key": key}  # fmt: skip
         self._stage("contacts", ["events/contacts", "spreadsheet"], ["log"], inputs, compute)
 
     def exploration(self) -> None:
         """EVENT_LOG, DAILY and windows → what the data looks like, and the users behind its paths as a file."""
         from tschurn import events, exploration, segments
 
-        hide, key = segments.hiding(self.experiment)
+        hide, key = segments.hiding(self.experiment.list.pseudonyms)
 
         def compute(out: StageFolder) -> None:
             known = {t.name: self._read("log", t) for t in (c.LOG_SUMMARY, c.PLATFORM_DAYS)}
@@ -386,8 +384,9 @@ class _Stages:
         self._stage("segments", ["segments"], after, inputs, compute)
         priority = self._read("segments", c.PRIORITY)
         contacts = self._read("contacts", c.CONTACTS) if "contacts" in self.done else None
+        reasons = reasons_of_list(self._per_target("explain", c.REASONS), priority)
         segments.write_lists(
-            priority, reasons_of_list(self.done, self.targets), profile, self._read("windows", c.MONEY),
+            priority, reasons, profile, self._read("windows", c.MONEY),
             self._read("segments", c.FIRMNESS), self.experiment, self.run.folder,
             segments.who_rests(contacts, priority, self.experiment),
         )  # fmt: skip

@@ -6,7 +6,7 @@ The pipeline draws a report at the end of a run; `redraw` does the same for a ru
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from tschurn.workers import EXPLANATIONS, PER_TARGET, of_origin
 if TYPE_CHECKING:
     import pandas as pd
 
-PEOPLE = "scores"  # the file, with .parquet, that holds LIST in a run folder
+_PEOPLE = "scores"  # the file, with .parquet, that holds LIST in a run folder
 PORTRAIT = (c.WEEKLY_RHYTHM, c.USER_ACTIVITY, c.ENGAGEMENT_PATHS)
 LOG = (c.FILTERS, c.LOG_SUMMARY, c.EVENT_NAMES, c.REFUSED, c.PLATFORM_DAYS, c.QUALITY, c.FACTS)
 SEGMENT_TABLES = (
@@ -85,12 +85,7 @@ def gathered(folder: Path) -> Gathered:
     if "windows" not in stages:
         raise RunFolderError(f"{folder}: the run has not come as far as its windows; run the experiment again")
     targets, notes = targets_and_notes(stages["windows"].read(c.WINDOWS), experiment)
-    missing = [name for name in needed(targets) if name not in stages]
-    if missing:
-        raise RunFolderError(
-            f"{folder}: the run has no results of {', '.join(missing)}; it has not ended, or is of another version "
-            "of tschurn; run the experiment again"
-        )
+    require(needed(targets), stages, folder)
     origins = {t: _origins_of(stages, t) for t in targets}
     tables = report_tables(stages, experiment, targets, origins, folder)
     return Gathered(tables, notes, experiment, {k: manifest.get(k) for k in ("versions", "commit", "data")})
@@ -110,6 +105,16 @@ def configuration(manifest: Mapping[str, Any], folder: Path) -> Experiment:
 def finished_stages(folder: Path) -> dict[str, StageFolder]:
     """The results of a run folder's stages by name."""
     return {path.name: StageFolder(path) for path in sorted((folder / "stages").glob("[!.]*")) if path.is_dir()}
+
+
+def require(names: Iterable[str], stages: Mapping[str, StageFolder], folder: Path) -> None:
+    """Raises RunFolderError where a run lacks the results of a stage."""
+    missing = [name for name in names if name not in stages]
+    if missing:
+        raise RunFolderError(
+            f"{folder}: the run has no results of {', '.join(missing)}; it has not ended, or is of another version "
+            "of tschurn; run the experiment again"
+        )
 
 
 def needed(targets: list[str]) -> list[str]:
@@ -137,8 +142,8 @@ def report_tables(
     tables[c.COLLINEARITY.name] = stages[f"explain.{targets[0]}"].read(c.COLLINEARITY)
     if experiment.split.kind == "rolling":
         tables[c.ORIGINS.name] = _all_origins(stages, experiment, targets, origins, tables[c.WINDOWS.name])
-    tables[c.REASONS.name] = reasons_of_list(stages, targets)
-    tables[c.LIST.name] = _people(folder)
+    tables[c.REASONS.name] = reasons_of_list(tables[c.REASONS.name], tables[c.PRIORITY.name])
+    tables[c.LIST.name] = people_of(folder)
     money = stages["windows"].read(c.MONEY)
     tables[c.MONEY.name] = money[money["anchor_day"] == money["anchor_day"].max()]
     some = [("user_id", "in", set(report.users_shown(tables[c.PRIORITY.name])))]
@@ -150,10 +155,15 @@ def report_tables(
     return _hidden(tables) if experiment.list.pseudonyms else tables
 
 
-def reasons_of_list(stages: Mapping[str, StageFolder], targets: list[str]) -> pd.DataFrame:
-    """REASONS of the windows that the list is made of; a simulated log has reasons of others as well."""
-    reasons = _joined(stages, "explain", targets, c.REASONS)
-    return reasons[reasons["anchor_day"] == stages["segments"].read(c.PRIORITY)["anchor_day"].max()]
+def reasons_of_list(reasons: pd.DataFrame, priority: pd.DataFrame) -> pd.DataFrame:
+    """REASONS and PRIORITY → those of the windows that the list is made of; a simulated log has others as well."""
+    return reasons[reasons["anchor_day"] == priority["anchor_day"].max()]
+
+
+def names_of_list(priority: pd.DataFrame, people: pd.DataFrame) -> dict[Any, Any]:
+    """PRIORITY and LIST → ids as the former has them: as the latter tells them, which may be pseudonyms."""
+    told = people.set_index("rank")["user_id"].reindex(priority["rank"])
+    return dict(zip(priority["user_id"], told, strict=True))
 
 
 def _all_origins(
@@ -173,8 +183,7 @@ def _origins_of(stages: Mapping[str, StageFolder], target: str) -> list[int]:
 
 def _hidden(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables with the pseudonyms of LIST in place of the ids of PRIORITY; users without one are left out."""
-    priority, people = tables[c.PRIORITY.name].set_index("rank"), tables[c.LIST.name].set_index("rank")
-    names = dict(zip(priority["user_id"], people["user_id"].reindex(priority.index), strict=True))
+    names = names_of_list(tables[c.PRIORITY.name], tables[c.LIST.name])
     for table in _NAMING:
         frame = tables.get(table.name)
         if frame is not None:
@@ -183,15 +192,15 @@ def _hidden(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _people(folder: Path) -> pd.DataFrame:
+def people_of(folder: Path) -> pd.DataFrame:
     """LIST as the run wrote it."""
     import pandas as pd
 
     try:
-        return pd.read_parquet(folder / f"{PEOPLE}.parquet")
+        return pd.read_parquet(folder / f"{_PEOPLE}.parquet")
     except (OSError, ValueError) as error:
         raise RunFolderError(
-            f"{folder / PEOPLE}.parquet: cannot be read ({_first(error)}); run the experiment again"
+            f"{folder / _PEOPLE}.parquet: cannot be read ({_first(error)}); run the experiment again"
         ) from None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tschurn import contracts as c
 from tschurn.config import Experiment
 from tschurn.errors import RunFolderError
-from tschurn.reporting import configuration, finished_stages, read_manifest
+from tschurn.reporting import configuration, finished_stages, read_manifest, require
 from tschurn.runs import StageFolder
 from tschurn.targets import targets_and_notes
 
@@ -71,12 +71,7 @@ def side_of(folder: Path, name: str) -> Side:
     if "windows" in stages:
         windows = stages["windows"].read(c.WINDOWS)
         targets, _ = targets_and_notes(windows, experiment)
-    missing = [s for s in (*_STAGES, *(f"{s}.{t}" for s in _STAGES_OF_TARGET for t in targets)) if s not in stages]
-    if missing:
-        raise RunFolderError(
-            f"{folder}: the run has no results of {', '.join(missing)}; it has not ended, or is of another version "
-            "of tschurn; run the experiment again"
-        )
+    require([*_STAGES, *(f"{stage}.{target}" for stage in _STAGES_OF_TARGET for target in targets)], stages, folder)
     return Side(name, folder, manifest, experiment, stages, targets, windows)
 
 

@@ -21,6 +21,8 @@ def cohorts(user_days: pd.DataFrame, first_day: date, last_day: date) -> pd.Data
 
     Periods are the shortest of COHORT_WEEKS of which the log holds no more than MOST_PERIODS.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     start = np.datetime64(first_day, "D")
     length = int((np.datetime64(last_day, "D") - start).astype(int)) + 1
     days = next((w * WEEK for w in COHORT_WEEKS if length // (w * WEEK) <= MOST_PERIODS), COHORT_WEEKS[-1] * WEEK)
@@ -44,7 +46,7 @@ def cohorts(user_days: pd.DataFrame, first_day: date, last_day: date) -> pd.Data
     found = {"classic": active[cohort, age], "rolling": still[cohort, age]}
     shares = {}
     for name, n in found.items():
-        low, high = _wilson(n, size)
+        low, high = proportion_confint(n, size, method="wilson")
         shares |= {name: n / size, f"{name}_low": low, f"{name}_high": high}
     return pd.DataFrame(
         {
@@ -58,12 +60,6 @@ def cohorts(user_days: pd.DataFrame, first_day: date, last_day: date) -> pd.Data
 def _counts(cohort: np.ndarray, period: np.ndarray, periods: int) -> np.ndarray:
     """Cohorts and periods [n] → how many by cohort and age [periods × periods]."""
     return np.bincount(cohort * periods + period - cohort, minlength=periods**2).reshape(periods, periods)
-
-
-def _wilson(hits: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from statsmodels.stats.proportion import proportion_confint
-
-    return proportion_confint(hits, of, method="wilson")
 
 
 def _empty() -> pd.DataFrame:

@@ -40,14 +40,15 @@ def build(
     from tschurn.runs import write_json, writing
 
     first = experiment.experiment.language
+    languages = sorted(LANGUAGES, key=lambda language: language != first)
     summaries = {
-        language: summarise(tables, notes, experiment.in_language(language), manifest) for language in LANGUAGES
+        language: summarise(tables, notes, experiment.in_language(language), manifest) for language in languages
     }
     for summary in summaries.values():
         summary["reproduce"] = summaries[first]["reproduce"]  # the configuration as it was, in either language
-    figures = {language: draw(tables, summaries[language], Texts.load(language)) for language in LANGUAGES}
+    figures = {language: draw(tables, summaries[language], Texts.load(language)) for language in languages}
     data = {"users": users_data(tables, experiment), "capacity": summaries[first]["capacity"]}
-    html = page(summaries, figures, data, first)
+    html = page(summaries, figures, data)
     write_json(folder / "report.json", summaries[first])
     with writing(folder / "index.html") as beside:
         beside.write_text(html, encoding="utf-8", newline="\n")

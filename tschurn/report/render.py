@@ -42,10 +42,9 @@ def page(
     summaries: Mapping[str, Mapping[str, Any]],
     figures: Mapping[str, Mapping[str, go.Figure]],
     data: Mapping[str, Any],
-    first: str,
 ) -> str:
-    """Summaries and figures by language → the whole report as HTML, in the language `first` before it is switched;
-    equal arguments give equal text.
+    """Summaries and figures by language → the whole report as HTML, in the first of them before it is switched; equal
+    arguments give equal text.
 
     data: what scripts of the page read, by name.
     """
@@ -57,8 +56,7 @@ def page(
                   name=summaries[language]["experiment"]).striptags(),
             content(summaries[language], figures[language], texts),
         )  # fmt: skip
-    ordered = {language: bodies[language] for language in sorted(bodies, key=lambda name: name != first)}
-    return shell(ordered, {language: figures[language] for language in ordered}, data)
+    return shell(bodies, figures, data)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def shell(bodies: Mapping[str, Body], figures: Mapping[str, Mapping[str, go.Figu
         title=bodies[first].title,
         body=bodies[first].html,
         t=Texts.load(first),
-        blocks={name: _packed(text) for name, text in blocks.items()} | {"plotly": _packed_plotly()},
+        blocks={name: packed(text) for name, text in blocks.items()} | {"plotly": _packed_plotly()},
         script=Markup(script),
         policy=_policy(plotly, script),
     )
@@ -185,7 +183,7 @@ def _listed(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _packed(text: str) -> str:
+def packed(text: str) -> str:
     """Text → gzip → base64, the same for the same text: in these letters nothing can end the element around them."""
     return base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode()
 
@@ -197,7 +195,7 @@ def _plotly() -> str:
 
 @cache
 def _packed_plotly() -> str:
-    return _packed(_plotly())
+    return packed(_plotly())
 
 
 @cache

@@ -14,7 +14,7 @@ from tschurn.report.anomaly import anomaly_summary
 from tschurn.report.attribution import attribution_summary
 from tschurn.report.backtest import backtest_summary
 from tschurn.report.calibration import calibration_summary, joint_summary
-from tschurn.report.capacity import capacity_summary
+from tschurn.report.capacity import capacity_summary, ranked
 from tschurn.report.cohorts import cohorts_summary
 from tschurn.report.comparison import comparison_summary, matching_summary
 from tschurn.report.deciles import deciles_summary
@@ -101,7 +101,7 @@ def summarise(
         "rfm": rfm_summary(tables, experiment),
         "backtest": backtest_summary(tables, experiment),
         "capacity": capacity_summary(tables, experiment),
-        "calls": _calls(people := _people(tables)),
+        "calls": _calls(people := ranked(tables)),
         "list": _list(people, table_of(tables, "reasons"), experiment.experiment.language),
         "unscored": _unscored(tables),
         "reproduce": _reproduce(experiment, manifest),
@@ -153,26 +153,17 @@ def _segment_counts(tables: Tables) -> dict[str, int]:
 
 def _calls(people: pd.DataFrame) -> dict[str, int]:
     """Of the priority group: how many are to be called, are held out, and rest since they were contacted lately."""
-    group = people[people["group"]]
+    group = people[people["segment"] == "priority"]
     held, rests = int(group["holdout"].sum()), int(group["resting"].sum())
     return {"call": len(group) - held - rests, "holdout": held, "resting": rests}
 
 
-def _people(tables: Tables) -> pd.DataFrame:
-    """PRIORITY and LIST → by rank whether in the `group`, `holdout`, `resting`, and `action`; ids may be pseudonyms in
-    the latter, and segments are told in a language."""
-    priority, people = (table_of(tables, name).sort_values("rank") for name in ("priority", "list"))
-    known = people.set_index("rank")[["holdout", "resting", "action"]].reindex(priority["rank"])
-    marks = {name: known[name].eq(True).to_numpy(dtype=bool) for name in ("holdout", "resting")}
-    return priority.assign(group=priority["segment"] == "priority", action=known["action"].to_numpy(), **marks)
-
-
 def _list(people: pd.DataFrame, reasons: pd.DataFrame, language: str) -> list[dict[str, Any]]:
     """The first users of the list with their reasons per target, and whether they are to be left alone."""
-    first = people.drop(columns="group").head(USERS_SHOWN)
+    first = people.drop(columns=["anchor_day", "call", "recency", "value_28"]).head(USERS_SHOWN)
     reasons = reasons[reasons["user_id"].isin(first["user_id"])].sort_values(["target", "rank"], kind="stable")
     by_user = {key: list(part[f"sentence_{language}"]) for key, part in reasons.groupby(["user_id", "target"])}
-    rows = records(first.drop(columns="anchor_day"))
+    rows = records(first)
     for row in rows:
         row["reasons"] = {t: by_user[row["user_id"], t] for t in TARGETS if (row["user_id"], t) in by_user}
     return rows

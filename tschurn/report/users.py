@@ -6,8 +6,6 @@ and of each segment its best. Both languages share it.
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,8 +17,10 @@ from plotly.subplots import make_subplots
 
 from tschurn.contracts import SEGMENTS
 from tschurn.report.capacity import ranked
+from tschurn.report.render import compact, packed
 from tschurn.report.theme import BLUE, GREEN, GREY, LIGHT, ORANGE, RED, SKY, finish, short
 from tschurn.report.values import Tables, plain, table_of
+from tschurn.report.words import LANGUAGES
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
@@ -32,7 +32,6 @@ BUDGET = 680_000  # bytes of the block as it stands in the page: packed and in b
 DAYS_SHOWN, ANCHORS_SHOWN = 56, 16
 TARGETS = ("churn", "sticker")
 LEARNED_FROM = ("train", "validation", "calibration")
-LANGUAGES = ("en", "ko")
 NUMBERS = (
     *(f"p_{target}{end}" for target in TARGETS for end in ("", "_low", "_high")),
     *("priority", "value_at_risk", "value_28"),
@@ -64,7 +63,7 @@ def users_data(tables: Tables, experiment: Experiment) -> dict[str, Any]:
     count = min(len(people), USERS_SHOWN)
     while True:
         data = _block(tables, people[people["user_id"].isin(shown(people, count))], experiment)
-        size = len(gzip.compress(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), 9)) * 4 / 3
+        size = len(packed(compact(data)))
         if size <= BUDGET or not count:
             return data | {"scored": len(people)}
         count = int(count * max(0.8, min(0.95, BUDGET / size)))

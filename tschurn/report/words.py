@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 
 from markupsafe import Markup
@@ -19,6 +20,7 @@ class Texts:
         self.words = {f"{section}.{key}": text for section, part in words.items() for key, text in part.items()}
 
     @classmethod
+    @cache
     def load(cls, language: str) -> Texts:
         """language ("en" or "ko") → its words."""
         path = resources.files("tschurn.report") / "texts" / f"{language}.toml"

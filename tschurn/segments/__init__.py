@@ -73,9 +73,9 @@ def who_rests(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment:
     return resting(contacts, priority["anchor_day"].iloc[0], experiment.contacts.cooldown_days)
 
 
-def hiding(experiment: Experiment) -> tuple[Callable[[pd.Series], pd.Series] | None, str | None]:
-    """→ what makes pseudonyms of ids, where the lists have them (else None), and a digest of its key."""
-    if not experiment.list.pseudonyms:
+def hiding(wanted: bool) -> tuple[Callable[[pd.Series], pd.Series] | None, str | None]:
+    """Whether pseudonyms are wanted → what makes them of ids, each once or not, and a digest of its key; else None."""
+    if not wanted:
         return None, None
     from tschurn.segments.pseudonyms import pseudonyms, secret
 

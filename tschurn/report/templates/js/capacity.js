@@ -1,8 +1,6 @@
 // How many can be contacted: a slider over the sizes of the list that report.json holds, and what follows from it.
 
 let chosenSize = null; // kept when the language changes
-let capacities = null;
-const capacityData = () => (capacities ??= unpacked("capacity"));
 
 // The points and the line of the chosen size, moved in a figure.
 const atSize = (figure, capacity, at) => {
@@ -16,14 +14,14 @@ const nearest = (sizes, wanted) =>
   sizes.reduce((best, size, at) => (Math.abs(size - wanted) < Math.abs(sizes[best] - wanted) ? at : best), 0);
 
 adapted.set("capacity", async (figure) => {
-  const capacity = await capacityData();
+  const capacity = await unpacked("capacity");
   return atSize(figure, capacity, nearest(capacity.sizes, chosenSize ?? capacity.start));
 });
 
 part(async (main) => {
   const box = main.querySelector(".capacity");
   if (!box) return;
-  const capacity = await capacityData();
+  const capacity = await unpacked("capacity");
   if (!box.isConnected) return;
   const [slider, number] = box.querySelectorAll("input");
   const place = main.querySelector("#figure-capacity");

@@ -43,8 +43,9 @@ const figureOf = async (name) => {
   const language = root.lang;
   const plain = words[language]?.[name] ? worded(figures[name], words[language][name]) : figures[name];
   const dark = isDark();
-  const figure = copied(plain, (text) => (dark && colours[text.toLowerCase()]) || text);
-  figure.layout.template = copied(template, (text) => (dark && colours[text.toLowerCase()]) || text);
+  const coloured = (text) => (dark && colours[text.toLowerCase()]) || text;
+  const figure = copied(plain, coloured);
+  figure.layout.template = copied(template, coloured);
   // on a phone names are set smaller, so that the plot keeps its room, and dragging scrolls the page
   if (phone.matches) {
     figure.layout.font = { ...figure.layout.font, size: 10.5 };
@@ -59,7 +60,6 @@ const draw = async (place, figure = null) => {
   if (!place.isConnected) return;
   drawn.set(place, found);
   await Plotly.react(place, found.data, found.layout, config);
-  place.dataset.drawn = "yes";
 };
 
 // What is folded away has a place, but is not seen.
@@ -107,8 +107,9 @@ part((main) => {
   setTimeout(drawRest, 400); // what is near the screen goes first
 });
 
-const redraw = () => Promise.all([...document.querySelectorAll(".plot")].filter((p) => drawn.has(p)).map((p) =>
-  p.dataset.own ? p.dispatchEvent(new Event("redraw")) : draw(p)));
+const redraw = () => {
+  for (const place of document.querySelectorAll(".plot")) if (drawn.has(place)) draw(place);
+};
 
 // Printing waits for nobody: what is not drawn yet is drawn at once, and everything unfolds but figures' data.
 addEventListener("beforeprint", () => {

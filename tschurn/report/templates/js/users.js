@@ -6,8 +6,6 @@ const ROWS_A_PAGE = 25;
 const reading = {
   search: "", segment: "", reason: "", called: false, sort: "rank", direction: "ascending", page: 0, open: null,
 };
-let usersBlock = null;
-const usersData = () => (usersBlock ??= unpacked("users"));
 const targetsOf = (data) => ["churn", "sticker"].filter((target) => data[`p_${target}`].some((p) => p !== null));
 
 // --- which users, in which order ------------------------------------------------------------------
@@ -86,7 +84,7 @@ const userRow = (data, words, segments, columns, i) => {
   const mark = alone(data, i) ? [word(words, alone(data, i))] : [];
   const cells = {
     rank: () => element("td", { className: "n", textContent: write.whole(data.rank[i]) }),
-    id: () => Object.assign(element("th", { scope: "row", className: "name" }, button, ...mark)),
+    id: () => element("th", { scope: "row", className: "name" }, button, ...mark),
     segment: () => element("td", {}, element("i", { className: `dot ${data.segments[data.segment[i]]}` }), segments[data.segment[i]]),
     recency: () => element("td", { className: "n", textContent: write.whole(data.recency[i]) }),
     reason: () => element("td", { className: "reasons", textContent: firstReason(data, i) ?? "–" }),
@@ -142,7 +140,7 @@ const points = (value) =>
 
 // --- the figure of the opened user ---------------------------------------------------------------
 adapted.set("user-timeline", async (figure) => {
-  const data = await usersData();
+  const data = await unpacked("users");
   const i = reading.open;
   if (i === null) return figure;
   const { past } = data;
@@ -167,7 +165,7 @@ adapted.set("user-timeline", async (figure) => {
 part(async (main) => {
   const box = main.querySelector(".explorer");
   if (!box) return;
-  const data = await usersData();
+  const data = await unpacked("users");
   if (capacities) await capacities;
   if (!box.isConnected) return;
   const words = main.querySelector("template[data-words]").content;
