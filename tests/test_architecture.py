@@ -12,8 +12,8 @@ import pytest
 import tschurn
 
 PACKAGE = Path(tschurn.__file__).parent
-STAGES = {"events", "exploration", "features", "models", "explain", "segments", "report"}
-SHARED = {"tschurn", "contracts", "errors", "config", "runs", "blocks", "processes", "spreadsheet"}
+STAGES = {"events", "exploration", "features", "models", "explain", "segments", "drift", "report"}
+SHARED = {"tschurn", "contracts", "errors", "config", "runs", "blocks", "processes", "spreadsheet", "disk"}
 # What may be named where: library → the only places.
 ONLY_IN = {
     "duckdb": {"events/engine.py"},

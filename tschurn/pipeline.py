@@ -2,6 +2,7 @@
 
     log → windows → exploration → models.<target> → explain.<target> → segments → report
                                                                      → ablation.<target> (retrained on fewer columns)
+                                                   → reference (what a later log is held against)
                                 → origins.<target>.<k> (a rolling split: the origins before the last)
                                 → horizons (what to observe, who comes back, whose last week is unusual)
 
@@ -47,7 +48,7 @@ _CONTRACTS = {
     "windows": ["features"],
     "origins": ["models"], "horizons": ["exploration", "features", "models"], "ablation": ["explain"],
     "columns": ["features"], "truth": ["simulator"], "contacts": ["events"], "seeds": ["segments"],
-    "value": ["segments"],
+    "value": ["segments"], "reference": ["drift"],
 }  # fmt: skip
 
 
@@ -84,6 +85,7 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         stages.models()
         stages.columns()
         stages.explanations()
+        stages.reference()
         stages.ablations()
         stages.seeds()
         stages.value()
@@ -141,7 +143,7 @@ class _Stages:
     def _logged(self) -> Experiment:
         """The experiment with the files of its simulated log in place of the dataset's name, where it is simulated."""
         simulation = self.done.get("simulation")
-        return self.experiment if simulation is None else _reading(self.experiment, simulation.path)
+        return self.experiment if simulation is None else reading_simulated(self.experiment, simulation.path)
 
     def _event_log(self) -> AbstractContextManager[ir.Table]:
         from tschurn import events
@@ -269,7 +271,7 @@ class _Stages:
             )  # fmt: skip
         if waiting:
             days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
-            evaluations = {j.stage: self.run.count(f"test_evaluations.{j.counted}") for j in waiting}
+            evaluations = {j.stage: self.run.count(f"test_evaluations.{j.counted}", j.stage) for j in waiting}
             self._work([replace(j, days=days, evaluations=evaluations[j.stage]) for j in waiting])
 
     def columns(self) -> None:
@@ -302,6 +304,19 @@ class _Stages:
             )  # fmt: skip
         rows = self._explained_windows(self._windows()) if waiting else None
         self._work([replace(job, rows=rows) for job in waiting])
+
+    def reference(self) -> None:
+        """Windows, models and explanations → what a later log is held against, to see what has changed."""
+        from tschurn import drift, seen
+
+        def compute(out: StageFolder) -> None:
+            found = seen.reference(self.done, self._windows(), self.experiment, self.targets)
+            for table in drift.REFERENCE:
+                out.write(table, found[table.name])
+
+        after = ["log", "windows", *(f"{stage}.{t}" for stage in ("models", "explain") for t in self.targets)]
+        inputs = {**{name: self._section(name) for name in ("windows", "run")}, "seed": self._seed}
+        self._stage("reference", ["drift", "seen"], after, inputs, compute)
 
     def ablations(self) -> None:
         """Windows, tuned models and the columns that explanations were left with → ablation.<target>."""
@@ -341,7 +356,7 @@ class _Stages:
         def compute(out: StageFolder) -> None:
             found = expected_values(
                 self._windows(), self._read("windows", c.MONEY), self.experiment.windows.outcome_days, self._seed,
-                self.experiment.run.threads, self.progress,
+                self.experiment.run.threads, self.progress, out.path,
             )  # fmt: skip
             for table in (c.EXPECTED_VALUES, c.VALUE_MODEL):
                 out.write(table, found[table.name])
@@ -353,10 +368,11 @@ class _Stages:
     def _work(self, jobs: Sequence[workers.Job]) -> None:
         """Do the jobs in processes, and finish their stages."""
         if jobs:
-            workers.work(self.experiment, self.done["windows"].path, jobs, self.progress)
-        for job in jobs:
-            self.done[job.stage] = self.run.finish(job.stage)
-            self.progress(job.stage, 1, 1)
+            workers.work(self.experiment, self.done["windows"].path, jobs, self.progress, self._ended)
+
+    def _ended(self, job: workers.Job) -> None:
+        self.done[job.stage] = self.run.finish(job.stage)
+        self.progress(job.stage, 1, 1, self._damage(job.stage))
 
     def segments(self) -> None:
         """Probabilities, money and reasons → who first, and the proof; writes the lists."""
@@ -459,8 +475,13 @@ class _Stages:
         found = self.run.stage(name, inputs, after, compute, deferred=deferred)
         if found is not None:
             self.done[name] = found
-            notes = ["unchanged"] if name in self.run.reused else []
-            self.progress(name, 1, 1, ", ".join([*notes, told(found)] if told else notes))
+            notes = ["unchanged"] if name in self.run.reused else [self._damage(name)]
+            self.progress(name, 1, 1, ", ".join(filter(None, [*notes, told(found)] if told else notes)))
+
+    def _damage(self, stage: str) -> str:
+        """→ why a stage that stood there was computed again; nothing if it was not, or for another reason."""
+        found = self.run.damaged.get(stage)
+        return f"damaged: {', '.join(found)}; done again" if found else ""
 
     def _read(self, stage: str, table: c.Table) -> pd.DataFrame:
         return self.done[stage].read(table)
@@ -513,7 +534,7 @@ def _worth(log: StageFolder) -> str:
     return f"{found.get('warning', 0)} warnings and {found.get('note', 0)} notes on its quality"
 
 
-def _reading(experiment: Experiment, folder: Path) -> Experiment:
+def reading_simulated(experiment: Experiment, folder: Path) -> Experiment:
     """The experiment with the files of its simulated log in place of the dataset's name."""
     from tschurn import simulator
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tschurn import contracts as c
-from tschurn.config import Experiment
+from tschurn.config import Columns, Experiment
 from tschurn.errors import RunFolderError
 from tschurn.runs import Run, StageFolder
 from tschurn.targets import targets_and_notes
@@ -84,8 +84,10 @@ def gathered(folder: Path) -> Gathered:
     stages = finished_stages(folder)
     if "windows" not in stages:
         raise RunFolderError(f"{folder}: the run has not come as far as its windows; run the experiment again")
+    _refuse_damaged(["windows"], stages, folder)
     targets, notes = targets_and_notes(stages["windows"].read(c.WINDOWS), experiment)
     require(needed(targets), stages, folder)
+    _refuse_damaged(stages, stages, folder)
     origins = {t: _origins_of(stages, t) for t in targets}
     tables = report_tables(stages, experiment, targets, origins, folder)
     return Gathered(tables, notes, experiment, {k: manifest.get(k) for k in ("versions", "commit", "data")})
@@ -94,12 +96,25 @@ def gathered(folder: Path) -> Gathered:
 def configuration(manifest: Mapping[str, Any], folder: Path) -> Experiment:
     """The manifest of a run → its experiment. Raises RunFolderError where it is of another version of tschurn."""
     try:
-        return Experiment.model_validate(manifest["experiment"])
+        return _as_given(Experiment.model_validate(manifest["experiment"]))
     except (KeyError, ValueError) as error:
         raise RunFolderError(
             f"{folder / 'manifest.json'}: its configuration is of another version of tschurn ({_first(error)}); "
             "run the experiment again"
         ) from None
+
+
+def _as_given(experiment: Experiment) -> Experiment:
+    """A manifest has every key; of columns that a log may lack only those count as asked for that are not the usual."""
+
+    def unusual(part: Any) -> Any:
+        named = part.columns.model_dump()
+        asked = {role: name for role, name in named.items() if name != Columns.model_fields[role].default}
+        return part.model_copy(update={"columns": Columns(**asked)})
+
+    log = unusual(experiment.log)
+    others = {key: unusual(part) for key in ("received", "stickers") if (part := getattr(log, key)) is not None}
+    return experiment.model_copy(update={"log": log.model_copy(update=others)})
 
 
 def finished_stages(folder: Path) -> dict[str, StageFolder]:
@@ -114,6 +129,14 @@ def require(names: Iterable[str], stages: Mapping[str, StageFolder], folder: Pat
         raise RunFolderError(
             f"{folder}: the run has no results of {', '.join(missing)}; it has not ended, or is of another version "
             "of tschurn; run the experiment again"
+        )
+
+
+def _refuse_damaged(names: Iterable[str], stages: Mapping[str, StageFolder], folder: Path) -> None:
+    """Raises RunFolderError where tables are not as they were written."""
+    if wrong := [f"{name}/{file}" for name in names for file in stages[name].damaged(".parquet")]:
+        raise RunFolderError(
+            f"{folder}: damaged: {', '.join(wrong)}; run the experiment again, which does again only these stages"
         )
 
 

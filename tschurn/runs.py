@@ -1,12 +1,14 @@
 """A run folder: stage results, each written whole or not at all, reused when nothing they rest on changed.
 
     reports/<experiment>/<run>/
-      manifest.json              what was run, with what, how long each stage took
-      stages/<stage>/            tables (.parquet), arrays (.npy), other files; stage.json = its key
+      manifest.json              what was run, with what, how long each stage took, and how much memory
+      counters.json              how often test was looked at, and by what; .counters.json is its copy
+      stages/<stage>/            tables (.parquet), arrays (.npy), other files; stage.json = its key, and a hash of each
 
-A stage is computed into a folder beside its place and renamed when complete, so that what stands
-under a final name is whole. Its key is a hash of what it depends on: the keys of the stages before
-it, the parts of the configuration it reads, its source code and the versions of the libraries.
+A stage is computed into a folder beside its place, brought to the disk and renamed when complete, so that what stands
+under a final name is whole; before it is used again, its files are compared with their hashes. Its key is a hash of
+what it depends on: the keys of the stages before it, the parts of the configuration it reads, its source code and the
+versions of the libraries.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tschurn import disk
+from tschurn.counters import Counters
 from tschurn.errors import ContractError, RunFolderError
+from tschurn.processes import PeakMemory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +70,13 @@ class StageFolder:
             raise ContractError(f"stage {self.path.name} has no table {table.name}")
         return path
 
+    def damaged(self, suffix: str = "") -> list[str]:
+        """Its files, those with a suffix, that are not as its note says; none are known where there is no note."""
+        note = disk.read_sealed(self.path / "stage.json")
+        if note is None:
+            return ["stage.json"] if (self.path / "stage.json").exists() else []
+        return disk.damaged(self.path, {name: was for name, was in note["files"].items() if name.endswith(suffix)})
+
     def write_array(self, name: str, array: np.ndarray) -> None:
         """Write an array as .npy; objects are refused, so that reading never unpickles."""
         import numpy as np
@@ -81,7 +93,9 @@ class StageFolder:
 class Run:
     """One run folder.
 
-    Only one process may hold it at a time; `with Run(...)` takes and releases the lock.
+    Only one process may hold it at a time; `with Run(...)` takes and releases the lock, and removes what a run that was
+    killed left half-written. reused: the stages that were not computed; damaged: the files for which a stage that
+    stood there was computed again, by stage.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,8 +103,10 @@ class Run:
         self.stages = folder / "stages"
         self.seconds: dict[str, float] = {}
         self.reused: list[str] = []
+        self.damaged: dict[str, list[str]] = {}
+        self._notes: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, str] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, PeakMemory]] = {}
         self._lock: int | None = None
         self._began = time.perf_counter()
 
@@ -111,6 +127,7 @@ class Run:
                 f"{self.folder}: another run is at work in this folder; "
                 "wait for it, or give this one its own name with --run NAME"
             ) from None
+        self._clear()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -131,30 +148,69 @@ class Run:
         inputs: what it depends on besides the stages in `after`, as JSON-able values. With
         `deferred`, compute only learns the folder to fill, and `finish` completes the stage; → None.
         """
-        self._keys[name] = key = _digest([name, inputs, [self._keys[a] for a in after]])
+        self._keys[name] = _digest([name, inputs, [self._keys[a] for a in after]])
         final = self.stages / name
-        if _note_of(final).get("key") == key:
+        note = self._standing(name)
+        if note is not None:
             self.reused.append(name)
-            self.seconds[name] = _note_of(final).get("seconds", 0.0)
+            self._notes[name] = note
+            self.seconds[name] = note["seconds"]
             return StageFolder(final)
         partial = self._partial(name)
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        self._started[name] = time.perf_counter()
-        compute(StageFolder(partial))
+        self._started[name] = time.perf_counter(), PeakMemory()
+        try:
+            with disk.room(self.folder):
+                partial.mkdir(parents=True)
+                compute(StageFolder(partial))
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # a full disk needs the room
+            raise
         return None if deferred else self.finish(name)
 
     def finish(self, name: str) -> StageFolder:
-        """Give a computed stage its key and its final name."""
-        self.seconds[name] = time.perf_counter() - self._started[name]
+        """Give a computed stage its note and its final name. What a deferred one has noted of itself, its seconds and
+        its peak of memory, stays."""
+        began, memory = self._started[name]
         partial, final = self._partial(name), self.stages / name
-        note = {"key": self._keys[name], "seconds": round(self.seconds[name], 3), "finished": _now()}
-        write_json(partial / "stage.json", note)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        itself = disk.read_sealed(partial / "stage.json") or {}
+        seconds = float(itself.get("seconds", time.perf_counter() - began))
+        peak = itself["peak_memory_mib"] if itself else memory.mib()
+        with disk.room(self.folder):
+            note = {"key": self._keys[name], "seconds": round(seconds, 3), "peak_memory_mib": peak, "finished": _now(),
+                    "files": disk.contents(partial)}  # fmt: skip
+            write_json(partial / "stage.json", disk.sealed(note))
+            disk.sync_all(partial)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+            disk.sync(self.stages)
+        self.seconds[name], self._notes[name] = seconds, note
         for left in self.stages.glob(f".{name}.unfinished.*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
         return StageFolder(final)
+
+    def _standing(self, name: str) -> dict[str, Any] | None:
+        """The note of the finished stage if it has its key and its files are as the note says; else None, and `damaged`
+        tells what is not."""
+        final = self.stages / name
+        note = disk.read_sealed(final / "stage.json")
+        if note is None:
+            if final.exists():
+                self.damaged[name] = ["stage.json"]
+            return None
+        if note["key"] != self._keys[name]:
+            return None
+        if found := disk.damaged(final, note["files"]):
+            self.damaged[name] = found
+            return None
+        return note
+
+    def _clear(self) -> None:
+        """Remove what a run that was killed left half-written."""
+        for left in self.stages.glob(".*.partial"):
+            shutil.rmtree(left, ignore_errors=True)
+        for left in self.folder.glob(".*.partial"):
+            left.unlink(missing_ok=True)
 
     def unfinished(self, name: str) -> Path:
         """A folder in which a stage may keep what it has done so far: found again by the next attempt with the same
@@ -164,22 +220,31 @@ class Run:
     def _partial(self, name: str) -> Path:
         return self.stages / f".{name}.partial"
 
-    def count(self, what: str) -> int:
-        """Raise a counter that outlives stage results (how often test was evaluated) and return it."""
-        path = self.folder / "counters.json"
-        counters = json.loads(path.read_text()) if path.exists() else {}
-        counters[what] = counters.get(what, 0) + 1
-        write_json(path, counters)
-        return counters[what]
+    def count(self, what: str, stage: str | None = None) -> int:
+        """Raise a counter that outlives stage results (how often test was evaluated) and return it.
+
+        stage: for which it is counted. A stage with the same key as before is not counted again: it was killed, or
+        damaged, and shows nothing that was not to be seen before. Without a stage every call counts.
+        """
+        counters = Counters(self.folder)
+        number = counters.count(what, self._keys[stage] if stage else None)
+        self._keep(counters)
+        return number
 
     def counters(self) -> dict[str, int]:
-        """All counters of this folder."""
-        path = self.folder / "counters.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        """All counters of this folder; see `Counters`."""
+        return Counters(self.folder).numbers()
+
+    def _keep(self, counters: Counters) -> None:
+        for file, record in counters.records.items():
+            write_json(file, record)
 
     def write_manifest(self, experiment: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
         """manifest.json: configuration, versions, commit, seed, data, times, peak memory."""
-        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        peaks += [self._notes[n]["peak_memory_mib"] or 0 for n in self._notes if n not in self.reused]
+        counters = Counters(self.folder)
+        self._keep(counters)  # a record that was lost is there twice again
         write_json(
             self.folder / "manifest.json",
             {
@@ -192,21 +257,32 @@ class Run:
                     k: round(v, 2) for k, v in {"total": time.perf_counter() - self._began, **self.seconds}.items()
                 },
                 "reused": self.reused,
-                "peak_memory_mib": round(peak / 1024),
-                "counters": self.counters(),
+                "peak_memory_mib": round(max(peaks)),  # PeakMemory has made the system forget peaks of this process
+                "stages": {
+                    name: {"seconds": round(self.seconds[name], 2), "peak_memory_mib": note["peak_memory_mib"],
+                           "reused": name in self.reused, "finished": note["finished"]}
+                    for name, note in self._notes.items()
+                },
+                "counters": counters.numbers(),
                 "finished": _now(),
                 **extra,
             },
-        )
+        )  # fmt: skip
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the final name only when the block ends well."""
+    """A path beside `path` to write to; it takes the final name only when the block ends well, and is on the disk.
+
+    Raises MachineError where there is no room.
+    """
     beside = path.with_name(f".{path.name}.partial")
     try:
-        yield beside
-        beside.replace(path)
+        with disk.room(path.parent):
+            yield beside
+            disk.sync(beside)
+            beside.replace(path)
+            disk.sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -274,13 +350,6 @@ def fingerprint(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-
-
-def _note_of(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / "stage.json").read_text())
-    except (OSError, ValueError):
-        return {}
 
 
 def _now() -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.managers import SyncManager
@@ -13,10 +18,11 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from tschurn import contracts as c
+from tschurn import disk
 from tschurn.config import Experiment
 from tschurn.contracts import Progress
-from tschurn.errors import TschurnError
-from tschurn.processes import end_with_parent
+from tschurn.errors import MachineError, TschurnError
+from tschurn.processes import PeakMemory, end_with_parent
 from tschurn.runs import StageFolder
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ EXPLANATIONS = (
     c.ATTRIBUTION, c.ATTRIBUTION_GAMES, c.PLAYERS, c.LEVERS,
 )  # fmt: skip
 LOG_FILE = "work.log"
+_POLL_SECONDS = 0.2
+_NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|Cannot allocate memory")  # TensorFlow, LightGBM, the system
 _OF_THE_LAST = (*PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.TEST_INTERVALS, c.SCORES, c.OUT_OF_TIME)
 _OF_AN_EARLIER = (c.ORIGINS, c.METRICS, c.TARGET_SUMMARY, c.PREDICTIONS)
 
@@ -111,9 +119,16 @@ class Reseeding:
 Job = Training | Explanation | Ablation | Reseeding
 
 
-def work(experiment: Experiment, windows: Path, jobs: Sequence[Job], progress: Progress) -> None:
+def work(
+    experiment: Experiment, windows: Path, jobs: Sequence[Job], progress: Progress,
+    ended: Callable[[Job], None] = lambda job: None,
+) -> None:  # fmt: skip
     """Do each job in a process of its own: two that use a core each use two cores better than one after the
-    other with two threads, and TensorFlow stays out of this process."""
+    other with two threads, and TensorFlow stays out of this process.
+
+    ended: told each job that ended well, at once: what kills the next one does not take it along. Raises MachineError
+    where the system ended a process, or memory or disk ran out.
+    """
     workers = min(len(jobs), experiment.run.threads)
     threads = max(1, experiment.run.threads // workers)
     context = get_context("spawn")
@@ -122,20 +137,38 @@ def work(experiment: Experiment, windows: Path, jobs: Sequence[Job], progress: P
     with manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
         messages = manager.Queue()
         futures = {pool.submit(_in_worker, experiment, windows, job, threads, messages): job for job in jobs}
-        pending = set(futures)
-        while pending:
-            try:
-                progress(*messages.get(timeout=0.2))
-            except Empty:
-                pending = {f for f in pending if not f.done()}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except TschurnError:
-                raise
-            except Exception as error:
-                job = futures[future]
-                raise TschurnError(f"{job.stage} failed: {error} (see {job.folder / LOG_FILE})") from error
+        _follow(futures, messages, progress, ended)
+
+
+def _follow(futures: dict[Future[None], Job], messages: Any, progress: Progress, ended: Callable[[Job], None]) -> None:
+    """Pass on what the jobs say until all have ended; the first fault is told when no other job is at work any more."""
+    pending, faults = set(futures), []
+    while pending:
+        with suppress(Empty, EOFError, OSError):  # the process that has the queue may be the one that was ended
+            progress(*messages.get(timeout=_POLL_SECONDS))
+            continue
+        for future in wait(pending, timeout=_POLL_SECONDS).done:
+            pending.discard(future)
+            if (error := future.exception()) is None:
+                ended(futures[future])
+            else:
+                faults.append((futures[future], error))
+    if faults:
+        raise _fault(faults) from faults[0][1]
+
+
+def _fault(faults: Sequence[tuple[Job, BaseException]]) -> TschurnError:
+    """Jobs that ended badly, and how → one sentence. A pool that lost a process has lost all its jobs."""
+    for _, error in faults:
+        if isinstance(error, TschurnError):
+            return error
+    stages = ", ".join(job.stage for job, _ in faults)
+    if any(disk.is_full(error) for _, error in faults):
+        return MachineError(disk.no_room(stages))
+    return MachineError(
+        f"{stages}: the system ended a process that was at work on it, often because memory ran out; with fewer [run] "
+        "threads less is done at once. Run again: what is finished stays"
+    )
 
 
 def _quiet(threads: int) -> None:
@@ -149,22 +182,47 @@ def _quiet(threads: int) -> None:
 
 def _in_worker(experiment: Experiment, windows_stage: Path, job: Job, threads: int, messages: Any) -> None:
     """In a worker: do one job and write its tables. What libraries print goes to a log file."""
-    import sys
-    import traceback
-
     run = experiment.run.model_copy(update={"threads": threads})
     experiment = experiment.model_copy(update={"run": run})
-    with (job.folder / LOG_FILE).open("w") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        windows = open_windows(StageFolder(windows_stage), experiment)
+    began, memory = time.perf_counter(), PeakMemory()
+    with _printing_to(job.folder / LOG_FILE):
         try:
-            _DO[type(job)](experiment, windows, job, lambda _, *how_far: messages.put((job.stage, *how_far)))
-        except Exception:
+            with disk.room(f"{job.stage}, {job.folder}"):
+                windows = open_windows(StageFolder(windows_stage), experiment)
+                _DO[type(job)](experiment, windows, job, lambda _, *how_far: messages.put((job.stage, *how_far)))
+                note = {"seconds": time.perf_counter() - began, "peak_memory_mib": memory.mib()}
+                disk.write_sealed(job.folder / "stage.json", note)
+        except Exception as error:
             traceback.print_exc()  # into the log: only the message reaches the other process
-            raise
-        sys.stdout.flush()
-        sys.stderr.flush()
+            raise _in_words(error, job) from None
+
+
+def _in_words(error: Exception, job: Job) -> Exception:
+    """What went wrong in a worker → what its parent is told. Errors of libraries need not outlive the way there."""
+    if isinstance(error, TschurnError | BrokenExecutor | EOFError | ConnectionError):
+        return error
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__} {error}"):
+        return MachineError(
+            f"{job.stage}: memory ran out; with fewer [run] threads less is done at once. Run again: what is finished "
+            "stays"
+        )
+    return TschurnError(f"{job.stage} failed: {error} (see {job.folder / LOG_FILE})")
+
+
+@contextmanager
+def _printing_to(log: Path) -> Iterator[None]:
+    """A block in which all that is printed, by libraries as well, goes to a file; after it, nowhere."""
+    with log.open("w") as file, open(os.devnull, "w") as nowhere:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            for stream in (1, 2):
+                os.dup2(nowhere.fileno(), stream)
 
 
 def _train(experiment: Experiment, windows: WindowSet, job: Training, progress: Progress) -> None:
@@ -191,6 +249,7 @@ def _explain(experiment: Experiment, windows: WindowSet, job: Explanation, progr
         windows, stage.read(c.LOG_ODDS), stage.read(c.SCORES), target=job.target, label=c.LABELS[job.target],
         used=chosen["used"], best_network=chosen["best_network"], direct=models.direct_explainer(saved, windows),
         score_rows=job.rows, experiment=experiment, asked=models.asked(saved, windows), progress=progress,
+        folder=job.folder / explain.TOLD,
     )  # fmt: skip
     for table in (c.COLLINEARITY, *EXPLANATIONS, c.SHARING):
         StageFolder(job.folder).write(table, tables[table.name])
@@ -215,7 +274,8 @@ def _reseed(experiment: Experiment, windows: WindowSet, job: Reseeding, progress
     from tschurn.models.reseeded import seed_scores
 
     prepare_networks(experiment.run.threads)
-    found = seed_scores(windows, job.target, job.models, experiment.experiment.seed, progress=progress)
+    seed = experiment.experiment.seed
+    found = seed_scores(windows, job.target, job.models, seed, progress=progress, out=job.folder)
     StageFolder(job.folder).write(c.SEED_SCORES, found)
 
 

@@ -7,9 +7,7 @@ killed goes on as an unbroken one would; never propose twice what was tried; end
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ import keras_tuner as kt
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.gaussian_process import GaussianProcessRegressor
+
+from tschurn.disk import read_sealed, write_sealed
 
 _ENUMERATED = 4096  # a finite space up to this size is looked through whole
 _DRAWN = 1024  # of a larger one: so many at random, and as many near the best so far
@@ -109,14 +109,15 @@ class Oracle(kt.oracles.BayesianOptimizationOracle):
         super().end_trial(trial)
 
     def _save_trial(self, trial: Trial) -> None:
-        replace_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+        write_sealed(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
 
     def save(self) -> None:
         """Nothing: the trials' files say all."""
 
     def reload(self) -> None:
-        """Trials' files → what was tried; trials that had not ended are to be run again."""
-        found = [Trial.load(str(file)) for file in sorted(Path(self._project_dir).glob("trial_*/trial.json"))]
+        """Trials' files → what was tried; trials that had not ended, or whose result is lost, are to be run again."""
+        states = [(f, read_sealed(f)) for f in sorted(Path(self._project_dir).glob("trial_*/trial.json"))]
+        found = [_tried(state, file.with_name("result.json")) for file, state in states if state is not None]
         self.trials = {trial.trial_id: trial for trial in found}
         self.start_order = list(self.trials)
         self.end_order = [t.trial_id for t in found if t.status == TrialStatus.COMPLETED]
@@ -125,9 +126,13 @@ class Oracle(kt.oracles.BayesianOptimizationOracle):
         for trial in found:
             self._record_values(trial)
 
+    def upcoming(self) -> int:
+        """The number of the trial that is run next."""
+        return int(self._retry_queue[-1]) if self._retry_queue else len(self.trials)
 
-def replace_json(file: Path, value: Any) -> None:
-    """Write JSON whole or not at all, even if the process is killed meanwhile."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    beside.write_text(json.dumps(value))
-    beside.replace(file)
+
+def _tried(state: dict[str, Any], result: Path) -> Trial:
+    trial = Trial.from_state(state)
+    if read_sealed(result) is not None:
+        return trial
+    return Trial(hyperparameters=trial.hyperparameters, trial_id=trial.trial_id, status=TrialStatus.RUNNING)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import io
-import json
 import mmap
 import os
 import pickle
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tschurn.disk import read_sealed, write_sealed
 from tschurn.errors import ConfigError
-from tschurn.models.oracle import Oracle, replace_json
+from tschurn.models.oracle import Oracle
 from tschurn.processes import end_with_parent
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def search(
     unbroken one.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _forget_what_is_broken(folder, trials, workers)
     oracle = _oracle(space, trials, seed, folder)
     found = {trial.number: trial for trial in _ended(folder)}
     gc.freeze()  # what was there before need not be looked through after each trial
@@ -156,13 +158,12 @@ def _oracle(space: kt.HyperParameters, trials: int, seed: int, folder: Path) -> 
 def _propose(oracle: Oracle, workers: int) -> list[Proposal]:
     """The next trials to run at once: to the end of their batch, so that a resumed search keeps to the same batches."""
     batch: list[Proposal] = []
-    for worker in range(workers):
-        proposal = oracle.create_trial(str(worker))
+    number = oracle.upcoming() // workers
+    while len(batch) < workers and oracle.upcoming() // workers == number:
+        proposal = oracle.create_trial(str(len(batch)))
         if proposal.status != "RUNNING":
             break
         batch.append(proposal)
-        if (int(proposal.trial_id) + 1) % workers == 0:
-            break
     return batch
 
 
@@ -183,7 +184,7 @@ def _end(oracle: Any, proposal: Proposal, trial: Trial, folder: Path) -> None:
     """Keep a trial's result, then tell the oracle: a kill in between only runs the trial once more."""
     place = folder / f"trial_{proposal.trial_id}"
     place.mkdir(exist_ok=True)
-    replace_json(place / "result.json", asdict(trial))
+    write_sealed(place / "result.json", asdict(trial))
     oracle.update_trial(proposal.trial_id, {"ap": trial.ap})
     proposal.status = "COMPLETED"
     oracle.end_trial(proposal)
@@ -191,8 +192,28 @@ def _end(oracle: Any, proposal: Proposal, trial: Trial, folder: Path) -> None:
 
 def _ended(folder: Path) -> list[Trial]:
     """The trials of a search's folder that have ended, in their order."""
-    found = [Trial(**json.loads(file.read_text())) for file in folder.glob("trial_*/result.json")]
-    return sorted(found, key=lambda trial: trial.number)
+    found = [result for file in folder.glob("trial_*/result.json") if (result := read_sealed(file)) is not None]
+    return sorted((Trial(**result) for result in found), key=lambda trial: trial.number)
+
+
+def _forget_what_is_broken(folder: Path, trials: int, workers: int) -> None:
+    """Remove, of a search that was interrupted, what an unbroken one would not have known at the same point.
+
+    That is whatever follows the first batch of trials that is not complete. In that batch, trials without a whole
+    result are run again; if a proposal is lost, all of it, since proposals of a batch know no results of each other.
+    """
+    places = {int(place.name.removeprefix("trial_")): place for place in folder.glob("trial_*")}
+    for first in range(0, trials, workers):
+        batch = range(first, min(first + workers, trials))
+        whole = [n for n in batch if n in places and read_sealed(places[n] / "trial.json") is not None]
+        ended = [n for n in batch if n in places and read_sealed(places[n] / "result.json") is not None]
+        if whole == ended == list(batch):
+            continue
+        keep = set(whole) if whole == list(batch) or (not ended and whole == list(batch)[: len(whole)]) else set()
+        for number in places:
+            if number >= first and number not in keep:
+                shutil.rmtree(places[number])
+        return
 
 
 # --- several at once ------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tschurn.contracts import Windows
+from tschurn.disk import read_sealed, write_sealed
 from tschurn.models.boosting import STEP, TREE_SIZES, Boosting, fit_rounds
 from tschurn.models.evaluation import auc, average_precision, log_loss
 from tschurn.models.graphs import Hyperparameters
 from tschurn.models.networks import make_network, prepare_networks
-from tschurn.models.oracle import replace_json
 from tschurn.models.search import Evaluate, Trial, Watch, best_of, search, trial_seed
 from tschurn.models.search_space import boosting_space, network_space
 
@@ -168,10 +168,10 @@ def tune(
 
 def kept(file: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `compute` gives; what it gave before it was interrupted is not computed again."""
-    if file.exists():
-        return json.loads(file.read_text())
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_json(file, value := compute())
+    value = read_sealed(file)
+    if value is None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_sealed(file, value := compute())
     return value
 
 
