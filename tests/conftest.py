@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,9 +24,37 @@ boruta_trials = 8
 """
 
 
+STICKER = '[targets.sticker]\nevents = ["sticker"]\n'
+
+
 @pytest.fixture(scope="session")
 def log_frame() -> pd.DataFrame:
     return make_log()
+
+
+def write_small(folder: Path, log: pd.DataFrame, extra: str) -> Path:
+    """→ the experiment file of a small log in `folder`, beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log.to_csv(folder / "events.csv", index=False)
+    file = folder / "small.toml"
+    file.write_text(f'[experiment]\nname = "small"\n[log]\npath = "{folder / "events.csv"}"\n{extra}{QUICK}')
+    return file
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory, log_frame: pd.DataFrame) -> Path:
+    """The folder of a small experiment that has been run: small.toml, events.csv and reports/small/latest. Both
+    targets, default settings but for the length of the search. Made once for all workers; not to be changed: copy it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "small_run"
+    with Path(f"{place}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "made").exists():
+            file = write_small(place, log_frame, STICKER)
+            assert main(["run", str(file), "--reports", str(place / "reports"), "--quiet"]) == 0
+            (place / "made").touch()
+    return place
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import QUICK
+from conftest import STICKER
+from conftest import write_small as experiment
 
 from tschurn import contracts as c
 from tschurn.cli import main
@@ -18,7 +18,6 @@ from tschurn.reporting import gathered, redraw
 
 pytestmark = pytest.mark.slow
 
-STICKER = '[targets.sticker]\nevents = ["sticker"]\n'
 STAGES = {
     "log",
     "exploration",
@@ -38,14 +37,6 @@ STAGES = {
 }
 
 
-def experiment(folder: Path, log: pd.DataFrame, extra: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    log.to_csv(folder / "events.csv", index=False)
-    file = folder / "small.toml"
-    file.write_text(f'[experiment]\nname = "small"\n[log]\npath = "{folder / "events.csv"}"\n{extra}{QUICK}')
-    return file
-
-
 def run(file: Path, reports: Path) -> Path:
     assert main(["run", str(file), "--reports", str(reports), "--quiet"]) == 0
     return reports / "small" / "latest"
@@ -57,9 +48,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(place: Path, log_frame: pd.DataFrame) -> Iterator[Path]:
+def finished(place: Path, small_run: Path) -> Path:
     """A run folder. Both targets, default settings but for the length of the search."""
-    yield run(experiment(place, log_frame, STICKER), place / "reports")
+    shutil.copy(small_run / "small.toml", place)
+    shutil.copytree(small_run / "reports", place / "reports")
+    return place / "reports" / "small" / "latest"
 
 
 def test_everything_is_there_and_keeps_its_contract(finished: Path) -> None:

@@ -1,4 +1,4 @@
-"""EVENT_LOG → parts of it by days, so that what a long log takes in memory does not grow with it."""
+"""EVENT_LOG → parts of it by days or by users, so that what a long log takes in memory does not grow with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pandas as pd
 
 BLOCK_ROWS = 4_000_000
 _FIRST, _LAST = date(1700, 1, 1), date(2400, 1, 1)  # beyond which there are no times, and engines have their own limits
@@ -44,6 +45,18 @@ def within(event_log: ir.Table, first: date | None, last: date | None) -> ir.Tab
     if last and last < _LAST:
         event_log = event_log.filter(event_log.event_time < _midnight(last, 2), event_log.day <= last)
     return event_log
+
+
+def of_users(table: ir.Table, ids: pd.Index) -> ir.Table:
+    """EVENT_LOG or DAILY, and some of its users, neighbours in the order of ids → their rows.
+
+    In a way that needs no table of ours in the log's database; texts are named one by one, since databases differ in
+    how they order them.
+    """
+    user = table.user_id
+    if user.type().is_integer():
+        return table.filter(user >= int(ids[0]), user <= int(ids[-1]))
+    return table.filter(user.isin(ids.tolist()))
 
 
 def _midnight(day: date, later: int) -> ir.TimestampScalar:

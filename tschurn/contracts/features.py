@@ -141,7 +141,8 @@ NEXT_ACTS = Table(
 UNSCORED = Table(
     "unscored",
     "Users who cannot be scored at the newest anchor, and why: 'not_active' (no own event in the "
-    "observation) or 'too_new' (known for less than min_history_days); last_day is their last own event.",
+    "observation) or 'too_new' (known for less than min_history_days); last_day is their last own event up to the "
+    "anchor, null where there was none yet.",
     ("user_id",),
     {"user_id": "id", "reason": "string", "last_day": "date?"},
 )

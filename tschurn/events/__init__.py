@@ -46,6 +46,20 @@ def open_daily(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
         yield table
 
 
+def of_parts(
+    experiment: Experiment, folder: Path, size: int, work: Callable[[ir.Table, ir.Table], dict[str, pd.DataFrame]],
+    progress: Progress = silent,
+) -> Iterator[dict[str, pd.DataFrame]]:  # fmt: skip
+    """The folder that `read_log` filled → what `work` makes of EVENT_LOG and DAILY of each `size` users.
+
+    Whose rows are together is not promised, nor the order; on Spark `work` is done by the executors, and must be
+    picklable.
+    """
+    from tschurn.events import parts
+
+    return parts.of_parts(experiment, folder, size, work, progress)
+
+
 def input_files(experiment: Experiment) -> list[Path]:
     """The files that the log consists of, lists and facts included. Raises LogError when one is missing."""
     from tschurn.events import sources

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -159,7 +160,9 @@ def spark(master: str | None, threads: int) -> BaseBackend:
                 "`log.master`); stop it, or leave the key out to use it"
             )
         if session is None:
-            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1") if not master else None
+            if not master:  # executors are processes of this machine, and score with what this one has
+                os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+                os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             settings = SparkSession.builder.master(master or f"local[{threads}]").appName("tschurn")
             for key, value in (_SPARK | {"spark.sql.shuffle.partitions": str(2 * threads)}).items():
                 settings = settings.config(key, value)
@@ -307,6 +310,23 @@ def table(backend: BaseBackend, where: tuple[str, str, str]) -> ir.Table:
 def in_process(table: ir.Table) -> bool:
     """Whether a table is computed by the in-process engine, which writes files itself."""
     return table._find_backend().name == "duckdb"
+
+
+def dialect_name(table: ir.Table) -> str:
+    """The engine that computes a table."""
+    return table._find_backend().name
+
+
+def spark_frame(table: ir.Table) -> DataFrame:
+    """A table of Spark's → its frame, for what Spark does with Python functions."""
+    backend = table._find_backend()
+    backend._run_pre_execute_hooks(table)
+    return backend._session.sql(backend.compile(table))
+
+
+def spark_slots(table: ir.Table) -> int:
+    """How many tasks a table's Spark does at a time."""
+    return int(table._find_backend()._session.sparkContext.defaultParallelism)
 
 
 def close(backend: BaseBackend) -> None:

@@ -11,12 +11,16 @@ from tschurn.contracts import Progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     import pandas as pd
 
     from tschurn.config import Experiment
     from tschurn.contracts import Mixable, Windows
+
+
+TOLD = "told"  # the folder, below a target's, of what later windows are told from
 
 
 class DirectExplainer(Protocol):
@@ -46,13 +50,15 @@ def explain(
     asked: tuple[Callable[[Windows], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None = None,
     collinearity: pd.DataFrame | None = None,
     progress: Progress = silent,
+    folder: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Windows, each model's LOG_ODDS (row by row), SCORES of this target → the stage's tables of one target, by name.
 
     label: the column of WINDOWS with what happened. score_rows: positions in windows.index of the
     windows to give reasons for. collinearity: the table of an earlier call; it does not depend on
     the target. asked: the used model for all windows of any like these, and log-odds to probabilities;
-    without it, nothing is asked of the model itself (and the windows need not be Mixable).
+    without it, nothing is asked of the model itself (and the windows need not be Mixable). folder: where what later
+    windows are told from is left, for `told.load`; it must not be there yet.
 
     1. Collinear columns go (training windows). 2. Boruta-SHAP keeps, of the rest, those that carry
     more than chance (training windows). 3. The used model explains itself where it can (`direct`);
@@ -68,5 +74,5 @@ def explain(
     """
     from tschurn.explain.stage import Stage
 
-    stage = Stage(windows, log_odds, scores, target, label, used, score_rows, experiment, progress)
+    stage = Stage(windows, log_odds, scores, target, label, used, score_rows, experiment, progress, folder)
     return stage.run(best_network, direct, asked, collinearity)

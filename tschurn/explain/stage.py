@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from tschurn.explain.flat import FlatWindows, blocks
 from tschurn.explain.sentences import typical
 from tschurn.explain.shared_reasons import shared_reasons
 from tschurn.explain.surrogate import Surrogate, choose_columns, fit_surrogate, reliable
+from tschurn.explain.told import Told, give, known_values, save
 
 if TYPE_CHECKING:
     from tschurn.explain import DirectExplainer
@@ -52,6 +54,7 @@ class Explained:
     predict: Predict | None = None
     fit: stability.Fit | None = None
     fit_rows: np.ndarray | None = None
+    surrogate: Surrogate | None = None
 
 
 class Stage:
@@ -60,11 +63,12 @@ class Stage:
     def __init__(
         self, windows: Windows, log_odds: pd.DataFrame, scores: pd.DataFrame, target: Literal["churn", "sticker"],
         label: str, used: str, score_rows: np.ndarray, experiment: Experiment, progress: Progress,
+        folder: Path | None = None,
     ) -> None:  # fmt: skip
         self.windows, self.log_odds, self.scores = windows, log_odds, scores
         self.target, self.label, self.used = target, label, used
         self.score_rows, self.experiment = score_rows, experiment
-        self.progress = progress
+        self.progress, self.folder = progress, folder
         self.seed = experiment.experiment.seed
         self.flat = FlatWindows(windows, self.seed)
         self.train = self.flat.split("train")
@@ -197,7 +201,7 @@ class Stage:
             )
             return lambda where: again.contributions(values(where), THREADS)[0]
 
-        return Explained(model, labels, values, contributions, holds, row, predict, fit, rows)
+        return Explained(model, labels, values, contributions, holds, row, predict, fit, rows, surrogate)
 
     def describe(self, explained: list[Explained]) -> dict[str, pd.DataFrame]:
         """Test windows → IMPORTANCE, SHAP_SAMPLE and DEPENDENCE of each explained model."""
@@ -227,28 +231,20 @@ class Stage:
         """Scored windows → REASONS from this model's explanation, SHARED_REASONS, and who shares which (SHARING)."""
         features = r.described(self.windows, one.columns)
         some = self.flat.some(self.train, CORRELATION_ROWS)
-        usual = typical(features, np.concatenate([self._known(one, features, rows) for rows in blocks(some)]))
-        whose = self.windows.index[["user_id", "anchor_day"]]
-        parts = []
-        for rows in blocks(self.score_rows):
-            pushes = r.by_feature(one.contributions(rows), one.columns["feature"])
-            parts.append(
-                r.reasons(
-                    pushes, self._known(one, features, rows), features, whose.iloc[rows], usual,
-                    r.before(self.windows, rows, features), one.reliable(rows), target=self.target,
-                )
-            )  # fmt: skip
+        known = [known_values(self.windows, rows, one.columns, features, one.values(rows)) for rows in blocks(some)]
+        usual = typical(features, np.concatenate(known))
+        parts = [
+            give(
+                self.windows, rows, one.columns, one.values(rows), one.contributions(rows), one.reliable(rows), usual,
+                self.target,
+            ).reasons
+            for rows in blocks(self.score_rows)
+        ]  # fmt: skip
         table = pd.concat(parts, ignore_index=True)
         shared, sharing = shared_reasons(table, self.scores, features, self.target)
+        if self.folder is not None:
+            save(Told(self.target, one.model, one.columns["column"].tolist(), usual, one.surrogate), self.folder)
         return table, shared, sharing
-
-    def _known(self, one: Explained, features: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
-        """→ [n × features]: of daily features the sum over the observation, of others the value; NaN for none."""
-        place = features["place"].to_numpy(int)
-        column = one.columns["feature"].reset_index(drop=True).drop_duplicates().index  # the first of each feature
-        values = np.asarray(one.values(rows), dtype=float)[:, column]
-        values[:, place >= 0] = self.windows.batch(rows)[:, :, place[place >= 0]].sum(axis=1, dtype=float)
-        return r.where_known(self.windows, rows, features, values)
 
     def asked(
         self, asked: tuple[Predict, Calibrate], one: Explained, importance: pd.DataFrame

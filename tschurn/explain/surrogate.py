@@ -140,9 +140,16 @@ def reliable(
     Where the whole is under the bar, or could not be measured, no window is: trees that repeat the model badly
     come near it in some windows by chance.
     """
-    if surrogate.r2 is None or surrogate.r2 < RELIABLE_R2:
-        return np.zeros(len(matrix), dtype=bool)
     pushes, base = surrogate.contributions(matrix, threads)
+    return holds(surrogate, pushes, base, log_odds, features)
+
+
+def holds(
+    surrogate: Surrogate, pushes: np.ndarray, base: float, log_odds: np.ndarray, features: pd.Series | None = None
+) -> np.ndarray:
+    """As `reliable`, from the contributions [n × p] and their base."""
+    if surrogate.r2 is None or surrogate.r2 < RELIABLE_R2:
+        return np.zeros(len(pushes), dtype=bool)
     left_out = np.abs(base + pushes.sum(axis=1) - np.asarray(log_odds, dtype=np.float64))
     by_reason = pushes if features is None else by_feature(pushes, features)
     strongest = np.abs(by_reason).max(axis=1, initial=0.0)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tschurn.config import Experiment
     from tschurn.contracts import Progress
+    from tschurn.features.frozen import Frozen
     from tschurn.features.windows import WindowSet
 
 
@@ -41,6 +42,14 @@ def build_windows(
     return Builder(event_log, acts, known, experiment, folder, progress).build()
 
 
+def frozen_features(features: pd.DataFrame, experiment: Experiment) -> Frozen:
+    """FEATURES of a finished run → what computes them for other users or later days. Raises ModelError where this
+    version of tschurn would compute others."""
+    from tschurn.features.frozen import Frozen
+
+    return Frozen(features, experiment)
+
+
 def split_at(index: pd.DataFrame, days: int, experiment: Experiment, origin: int) -> np.ndarray:
     """WINDOWS of a log of `days` days → their split at an origin of a rolling split, 1 the first one."""
     from tschurn.features import index as windows
@@ -56,15 +65,20 @@ def outcomes_of(acts: ir.Table, listed: pd.DataFrame, summary: pd.DataFrame, exp
 
 
 def open_windows(
-    index: pd.DataFrame, features: pd.DataFrame, arrays: Mapping[str, np.ndarray], experiment: Experiment
-) -> WindowSet:
-    """WINDOWS, FEATURES and the stage's arrays (ARRAYS) → WindowSet."""
+    index: pd.DataFrame, features: pd.DataFrame, arrays: Mapping[str, np.ndarray], experiment: Experiment,
+    first_weekday: int | None = None,
+) -> WindowSet:  # fmt: skip
+    """WINDOWS, FEATURES and the stage's arrays (ARRAYS) → WindowSet.
+
+    first_weekday: of day 0, 0 is Monday; as the windows say unless given (there may be none).
+    """
     from tschurn.features.groups import Record
     from tschurn.features.lives import Lives
     from tschurn.features.windows import WindowSet
 
-    last = index.iloc[-1]
-    first_weekday = (last["anchor_day"].weekday() - int(last["anchor"])) % 7
+    if first_weekday is None:
+        last = index.iloc[-1]
+        first_weekday = (last["anchor_day"].weekday() - int(last["anchor"])) % 7
     shape, sticker = experiment.windows, experiment.targets.sticker
     of_staying = frozenset({"sticker"} if sticker and sticker.given == "stays" else ())
     lives = Lives(arrays["active"], arrays["stickers"], shape, first_weekday, of_staying)

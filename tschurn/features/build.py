@@ -9,8 +9,6 @@ from pathlib import Path
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tschurn import blocks
@@ -22,6 +20,7 @@ from tschurn.features import facts, index, labels, splits, supporters
 from tschurn.features import history as h
 from tschurn.features.money import money
 from tschurn.features.panel import DailyBlocks, PanelFile, people_events, user_blocks
+from tschurn.features.people import with_people
 
 MOST_CELLS = 20_000_000_000  # of a panel: more is a mistake in the log's first or last day
 _STEPS = 6
@@ -51,7 +50,7 @@ class Builder:
         self.has_sticker = experiment.targets.sticker is not None
         self.has_history = experiment.features.history == "full"
         self.has_hours = not bool(summary["only_days"])
-        self.settings = _settings(experiment)
+        self.settings = settings_of(experiment)
 
     def build(self) -> tuple[dict[str, pd.DataFrame], np.ndarray]:
         """→ the tables of `build_windows` by name, and history."""
@@ -72,7 +71,7 @@ class Builder:
             "features": self.features,
             "windows": found,
             "money": money(acts, found, self.experiment.windows, self.has_sticker),
-            "unscored": index.unscored(found, acts, self.users, self.first, observe),
+            "unscored": index.unscored(found, acts, self.users, self.first, observe, int(found["anchor"].max())),
             "exclusions": exclusions,
             "vocabulary": self.words,
             "user_days": self.user_days,
@@ -105,26 +104,9 @@ class Builder:
         """EVENT_LOG → how many people acted towards each user each day; joins USER_DAYS."""
         self._progress(2, "people")
         days = self.known["platform_days"]
-        names = people_events(self.panel_features)
-        if not self.user_days["received"].any():
-            self.user_days["actors"] = 0
-            return
         cut = blocks.cut(pd.to_datetime(days["day"]).dt.date.tolist(), days["rows"].tolist())
-        columns = ["actors", *(f"actors_{k}" for k in range(len(names or [])))]
-        counts = np.zeros((len(columns), len(self.user_days)), dtype=np.int32)
-        keys = self._keys(self.user_days["user_id"], _days_since_1970(self.user_days["day"]))
-        for people in d.actors(self.event_log, cut, names):
-            day = pc.cast(pc.cast(people["day"], pa.date32()), pa.int32()).to_numpy()
-            found = self._keys(people["user_id"].to_pandas(), day)
-            rows = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
-            known = keys[rows] == found  # what came to the log after it was grouped belongs to no day of ours
-            for k, name in enumerate(columns):
-                counts[k, rows[known]] = people[name].to_numpy()[known]
-        self.user_days = self.user_days.assign(**dict(zip(columns, counts, strict=True)))
-
-    def _keys(self, user_id: pd.Series, day: np.ndarray) -> np.ndarray:
-        """One integer for each user and day, in the order of USER_DAYS; less than 0 for users who are not there."""
-        return self.users.get_indexer(user_id) * (1 << 32) + day
+        names = people_events(self.panel_features)
+        self.user_days = with_people(self.user_days, self.users, self.event_log, cut, names)
 
     def _outages(self) -> list[int]:
         """Days on which the whole platform's log fails, where windows must not touch them."""
@@ -214,13 +196,10 @@ class Builder:
             writer.close()
 
     def _log_of(self, users: slice) -> ir.Table:
-        """EVENT_LOG of some of the users, in a way that needs no table of ours in the log's database."""
+        """EVENT_LOG of some of the users; itself where that is all of them."""
         if users == slice(0, len(self.users)):
             return self.event_log
-        ids, user = self.users[users], self.event_log.user_id
-        if user.type().is_integer():
-            return self.event_log.filter(user >= int(ids[0]), user <= int(ids[-1]))
-        return self.event_log.filter(user.isin(ids.tolist()))
+        return blocks.of_users(self.event_log, self.users[users])
 
     def _facts(self, acts: labels.Activity) -> tuple[pd.DataFrame, np.ndarray]:
         learned = acts.active[:, : self.training_days].any(axis=1)
@@ -230,11 +209,7 @@ class Builder:
         self.progress("windows", step, _STEPS, note)
 
 
-def _days_since_1970(days: pd.Series) -> np.ndarray:
-    return days.to_numpy().astype("datetime64[D]").astype(np.int64)
-
-
-def _settings(experiment: Experiment) -> supporters.Settings:
+def settings_of(experiment: Experiment) -> supporters.Settings:
     log, sticker, features = experiment.log, experiment.targets.sticker, experiment.features
     return supporters.Settings(
         supporter_events=log.supporter_events,

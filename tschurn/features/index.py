@@ -23,6 +23,25 @@ def windows(
     """
     shape, days = experiment.windows, acts.active.shape[1]
     anchors = splits.anchors(days, shape)
+    index = labelled(acts, users, first, anchors, experiment)
+    user, anchor, closed = (index[key].to_numpy() for key in ("user", "anchor", "closed"))
+    where = np.searchsorted(anchors, anchor)
+    split = splits.assign(user, anchor, days, shape, experiment.split, experiment.experiment.seed)
+    failed = np.zeros((1, days), dtype=bool)
+    failed[0, list(outages)] = True
+    failing = labels.touches(failed, anchor, shape)[0] & closed
+    treated = labels.touches(_contacted(contacts, users, first, days), anchors, shape)[user, where] & closed & ~failing
+    index["split"] = np.where(failing | treated, "excluded", split)
+    exclusions = [(reason, int(rows.sum()), len(np.unique(user[rows])))
+                  for reason, rows in (("outage", failing), ("contact", treated)) if rows.any()]  # fmt: skip
+    return index, pd.DataFrame(exclusions, columns=["reason", "windows", "users"])
+
+
+def labelled(
+    acts: Activity, users: pd.Index, first: pd.Timestamp, anchors: np.ndarray, experiment: Experiment
+) -> pd.DataFrame:
+    """Activity and anchors in order → WINDOWS but for its split, ordered by anchor, then user."""
+    shape, days = experiment.windows, acts.active.shape[1]
     eligible = labels.eligible(acts.active, anchors, shape) & _known_long_enough(acts, anchors, experiment)
     where, user = np.nonzero(eligible.T)
     anchor = anchors[where]
@@ -32,11 +51,6 @@ def windows(
         happens = labels.happens(events, anchors, shape)[user, where]
         return pd.array(np.where(closed, happens == when, 0), dtype="Int8").copy()
 
-    split = splits.assign(user, anchor, days, shape, experiment.split, experiment.experiment.seed)
-    failed = np.zeros((1, days), dtype=bool)
-    failed[0, list(outages)] = True
-    failing = labels.touches(failed, anchor, shape)[0] & closed
-    treated = labels.touches(_contacted(contacts, users, first, days), anchors, shape)[user, where] & closed & ~failing
     index = pd.DataFrame(
         {
             "user_id": users.to_numpy()[user],
@@ -46,15 +60,12 @@ def windows(
             "closed": closed,
             "churned": label(acts.active, False),
             "sticker": label(acts.stickers, True),
-            "split": np.where(failing | treated, "excluded", split),
         }
     )
     index.loc[~index["closed"], ["churned", "sticker"]] = pd.NA
     if experiment.targets.sticker is None:
         index["sticker"] = pd.array([pd.NA] * len(index), dtype="Int8")
-    exclusions = [(reason, int(rows.sum()), len(np.unique(user[rows])))
-                  for reason, rows in (("outage", failing), ("contact", treated)) if rows.any()]  # fmt: skip
-    return index, pd.DataFrame(exclusions, columns=["reason", "windows", "users"])
+    return index
 
 
 def _contacted(contacts: pd.DataFrame | None, users: pd.Index, first: pd.Timestamp, days: int) -> np.ndarray:
@@ -111,12 +122,11 @@ def refuse_poor_churn(index: pd.DataFrame, acts: Activity, experiment: Experimen
 
 
 def unscored(
-    index: pd.DataFrame, acts: Activity, users: pd.Index, first: pd.Timestamp, observe_days: int
+    index: pd.DataFrame, acts: Activity, users: pd.Index, first: pd.Timestamp, observe_days: int, newest: int
 ) -> pd.DataFrame:
-    """Users without a window at the newest anchor → UNSCORED, with their last own day."""
-    newest = int(index["anchor"].max())
+    """Users without a window at the newest anchor → UNSCORED, with their last own day up to it."""
     missing = np.setdiff1d(np.arange(len(users)), index.loc[index["anchor"] == newest, "user"])
-    active = acts.active[missing]
+    active = acts.active[missing, : newest + 1]
     last = active.shape[1] - 1 - active[:, ::-1].argmax(axis=1)
     last_day = pd.Series((first + pd.to_timedelta(last, unit="D")).date, dtype=object).where(active.any(axis=1), None)
     here = active[:, newest + 1 - observe_days : newest + 1].any(axis=1)

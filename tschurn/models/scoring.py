@@ -17,7 +17,7 @@ import pandas as pd
 from tschurn.contracts import Windows
 from tschurn.models.blocks import Blocks
 from tschurn.models.calibration import fit_calibration, level_between
-from tschurn.models.saved import save_model
+from tschurn.models.saved import REFIT, save_model
 from tschurn.models.training import Trained
 from tschurn.models.venn_abers import fit_intervals
 
@@ -43,9 +43,9 @@ def refit_and_score(
     calibration = fit_calibration(before[blocks.test], blocks.y[blocks.test], user, seed)
     intervals = fit_intervals(before[blocks.test], blocks.y[blocks.test], user, anchor, seed)
     log_odds = model.log_odds(windows, rows)
-    save_model(model, folder / "refit", windows)
+    save_model(model, folder / REFIT, windows)
     for name, learned in (("calibration", calibration), ("intervals", intervals)):
-        (folder / "refit" / f"{name}.json").write_text(json.dumps(learned.to_dict()))
+        (folder / REFIT / f"{name}.json").write_text(json.dumps(learned.to_dict()))
 
     def table(positions: np.ndarray, values: np.ndarray) -> pd.DataFrame:
         keys = windows.index.iloc[positions][["user_id", "anchor_day"]].reset_index(drop=True)

@@ -7,13 +7,16 @@ on validation. What belongs to `p_churn` stays there: learned from, and measured
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tschurn.contracts import EXPECTED_VALUES, VALUE_MODEL, Progress, Windows, silent
+from tschurn.errors import ModelError
 from tschurn.models.blocks import Blocks
 from tschurn.models.views import VIEWS
 
@@ -23,17 +26,46 @@ ROUNDS, STOP_AFTER, LEARNING_RATE = 400, 20, 0.05
 _SETTINGS = {"objective": "tweedie", "num_leaves": 15, "min_data_in_leaf": 50, "feature_fraction": 0.6,
              "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 1.0, "max_bin": 127, "verbose": -1,
              "deterministic": True, "force_row_wise": True, "learning_rate": LEARNING_RATE}  # fmt: skip
-Fitted = Callable[[np.ndarray], np.ndarray]  # rows → expected values [n]
+_TREES, _NOTE = "value.txt", "value.json"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A fit of the value in units of its mean."""
+
+    booster: Any
+    unit: float
+
+    def __call__(self, windows: Windows, rows: np.ndarray) -> np.ndarray:
+        """Positions of windows → what is expected of each [n], if the user stays."""
+        return self.unit * self.booster.predict(_flat(windows, rows)) if len(rows) else np.zeros(0)
+
+
+def load_expected(folder: Path) -> Expected | None:
+    """The folder that `expected_values` filled → its refit; None where nothing was learned. Raises ModelError."""
+    import lightgbm as lgb
+
+    if not (folder / _NOTE).exists():
+        return None
+    try:
+        unit = float(json.loads((folder / _NOTE).read_text(encoding="utf-8"))["unit"])
+        return Expected(lgb.Booster(model_str=(folder / _TREES).read_text(encoding="utf-8")), unit)
+    except (OSError, ValueError, KeyError, TypeError, lgb.basic.LightGBMError) as error:
+        raise ModelError(
+            f"{folder}: cannot be read ({type(error).__name__}: {error}); run the experiment again"
+        ) from None
 
 
 def expected_values(
-    windows: Windows, money: pd.DataFrame, outcome_days: int, seed: int, threads: int, progress: Progress = silent
-) -> dict[str, pd.DataFrame]:
+    windows: Windows, money: pd.DataFrame, outcome_days: int, seed: int, threads: int, progress: Progress = silent,
+    folder: Path | None = None,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Windows, their MONEY row by row → the tables "expected_values" and "value_model"; both empty where nobody who
     stays has ever had a sticker of value in training.
 
     Values below 0 (refunds) count as 0. The evaluated fit learns from training windows (and then from those of
     validation too), the refit from all closed ones; both only from users who stay. Test is not used to choose.
+    folder: where the refit is left, for `load_expected`.
     """
     blocks = Blocks.of(windows, "churn")
     stays = blocks.y == 0
@@ -44,18 +76,22 @@ def expected_values(
              "value_model": judged(np.zeros(0), {})}  # fmt: skip
     if not value[train].any() or not value[validation].any():
         return empty
-    unit = value[train].mean()  # so that settings mean the same in won and in cents
-    fit = _Fit(windows, value / unit, seed, threads)
+    unit = float(value[train].mean())  # so that settings mean the same in won and in cents
+    fit = _Fit(windows, value, unit, seed, threads)
     progress("value", 0, 3, "what those who stay are worth")
     power, rounds = fit.chosen(train, validation)
     progress("value", 1, 3, "what those who stay are worth")
     evaluated = fit.learned(np.sort(np.concatenate([train, validation])), power, rounds)
-    expected = unit * evaluated(blocks.test_period)
+    expected = evaluated(windows, blocks.test_period)
     progress("value", 2, 3, "what those who stay are worth")
     learnable = blocks.learnable[stays[blocks.learnable]]
     anchors = windows.index["anchor"].to_numpy()
     newest = np.flatnonzero(anchors == anchors.max())
-    scored = unit * fit.learned(learnable, power, rounds)(newest)
+    refit = fit.learned(learnable, power, rounds)
+    scored = refit(windows, newest)
+    if folder is not None:
+        (folder / _TREES).write_text(refit.booster.model_to_string(), encoding="utf-8")
+        (folder / _NOTE).write_text(json.dumps({"unit": unit, "power": power, "rounds": rounds}), encoding="utf-8")
     progress("value", 1, 1)
     fits = (("evaluated", blocks.test_period, expected), ("refit", newest, scored))
     parts = [keys.iloc[rows].assign(fit=name, expected=values) for name, rows, values in fits]
@@ -93,8 +129,8 @@ def _judged(value: np.ndarray, expected: np.ndarray) -> dict[str, Any]:
 class _Fit:
     """Fits of the value in units of its mean; the matrix of all windows is never held, only that of the rows asked."""
 
-    def __init__(self, windows: Windows, value: np.ndarray, seed: int, threads: int) -> None:
-        self.windows, self.value = windows, value
+    def __init__(self, windows: Windows, value: np.ndarray, unit: float, seed: int, threads: int) -> None:
+        self.windows, self.value, self.unit = windows, value / unit, unit
         self.settings = {**_SETTINGS, "seed": seed, "num_threads": threads}
 
     def chosen(self, train: np.ndarray, validation: np.ndarray) -> tuple[float, int]:
@@ -104,7 +140,7 @@ class _Fit:
 
         data = self._data(train)
         against = self._data(validation, reference=data)
-        flat = self._flat(validation)
+        flat = _flat(self.windows, validation)
         found = []
         for power in POWERS:
             settings = {**self.settings, "tweedie_variance_power": power}
@@ -116,18 +152,19 @@ class _Fit:
         _, power, rounds = min(found)
         return power, rounds
 
-    def learned(self, rows: np.ndarray, power: float, rounds: int) -> Fitted:
+    def learned(self, rows: np.ndarray, power: float, rounds: int) -> Expected:
         """Fit on `rows`."""
         import lightgbm as lgb
 
         booster = lgb.train({**self.settings, "tweedie_variance_power": power}, self._data(rows), rounds)
-        return lambda at: booster.predict(self._flat(at)) if len(at) else np.zeros(0)
+        return Expected(booster, self.unit)
 
     def _data(self, rows: np.ndarray, reference: Any = None) -> Any:
         import lightgbm as lgb
 
-        return lgb.Dataset(self._flat(rows), self.value[rows], params=self.settings, reference=reference,
+        return lgb.Dataset(_flat(self.windows, rows), self.value[rows], params=self.settings, reference=reference,
                            free_raw_data=False)  # fmt: skip
 
-    def _flat(self, rows: np.ndarray) -> np.ndarray:
-        return VIEWS["flat"](self.windows, rows).astype(np.float32)
+
+def _flat(windows: Windows, rows: np.ndarray) -> np.ndarray:
+    return VIEWS["flat"](windows, rows).astype(np.float32)

@@ -45,6 +45,21 @@ def check(features: pd.DataFrame, experiment: Experiment) -> None:
         pseudonyms.secret()
 
 
+def list_again(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """SCORES, EXPECTED_VALUES, MONEY and SEED_SCORES of users scored by a finished run, its THRESHOLD → PRIORITY and
+    FIRMNESS: who first, by the threshold as it is."""
+    from tschurn.segments import again
+
+    return again.list_again(tables, experiment)
+
+
+def told_of_users() -> list[str]:
+    """The columns of PROFILE that the lists tell something of; others need not be at hand."""
+    from tschurn.segments.habits import HISTORY
+
+    return [f"history:{name}" for name in HISTORY]
+
+
 def write_lists(
     priority: pd.DataFrame,
     reasons: pd.DataFrame | None,
@@ -62,6 +77,27 @@ def write_lists(
     people = export.list_table(priority, reasons, profile, money, firmness, experiment, resting)
     export.write_people(people, experiment, folder)
     return people
+
+
+def write_unscored(unscored: pd.DataFrame, experiment: Experiment, folder: Path) -> None:
+    """UNSCORED → unscored.csv in `folder`: who could not be scored and why, those who acted last first."""
+    from tschurn.segments import export
+
+    export.write_unscored(unscored, experiment, folder)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """A frame → a CSV file for a spreadsheet, as the lists are: whole or not at all, without formulas."""
+    from tschurn.segments import export
+
+    export.write_csv(frame, path)
+
+
+def counts(people: pd.DataFrame, experiment: Experiment) -> dict[str, int]:
+    """LIST → how many of the priority group are to be called, are held out, and rest."""
+    from tschurn.segments import export
+
+    return export.counts(people, experiment)
 
 
 def who_rests(contacts: pd.DataFrame | None, priority: pd.DataFrame, experiment: Experiment) -> pd.Series | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tschurn.config import Experiment
 
 GROUP, EVERYBODY = "priority_group", "scores"  # the lists by file name, with .csv and .parquet
+LEFT_OUT = "unscored"  # with .csv
 SEGMENT_NAMES = {
     "en": {"priority": "priority", "other_churners": "other churners", "favourites": "favourites", "rest": "rest"},
     "ko": {
@@ -38,6 +39,10 @@ SEGMENT_NAMES = {
 FIRM_NAMES = {
     "en": {"firm": "firm", "swing": "swing", "out": "out"},
     "ko": {"firm": "확실", "swing": "유동", "out": "제외"},
+}
+UNSCORED_NAMES = {
+    "en": {"not_active": "no own act in the observed days", "too_new": "known for too short a time"},
+    "ko": {"not_active": "관측 기간에 본인 활동 없음", "too_new": "활동 이력이 너무 짧음"},
 }
 # What stands in the column `action` of those who are not to be called.
 LEAVE_ALONE = {
@@ -82,6 +87,16 @@ def write_people(people: pd.DataFrame, experiment: Experiment, folder: Path) -> 
         with writing(paths[f"{name}.parquet"]) as beside:
             write_parquet(beside, LIST.check(table))
     return paths
+
+
+def write_unscored(unscored: pd.DataFrame, experiment: Experiment, folder: Path) -> None:
+    """UNSCORED → unscored.csv in `folder`, with the reason in words, those who acted last first."""
+    table = unscored.sort_values(["last_day", "user_id"], ascending=[False, True], kind="stable", na_position="last")
+    words = UNSCORED_NAMES[experiment.experiment.language]
+    table = table.assign(reason=table["reason"].map(words).astype("str"))
+    if experiment.list.pseudonyms:
+        table["user_id"] = pseudonyms(table["user_id"], secret())
+    write_csv(table, folder / f"{LEFT_OUT}.csv")
 
 
 def list_table(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from tschurn.config import Experiment
@@ -16,6 +15,7 @@ from tschurn.segments import priority as first
 from tschurn.segments import thresholds as t
 from tschurn.segments.joint import joint_rate
 from tschurn.segments.matching import match_group
+from tschurn.segments.worth import worth_of_windows
 
 # What enters the score: the groups differ in it because they were cut by it.
 SCORE_VARIABLES = ("p_churn", "p_sticker", "priority", "log_priority", "value_at_risk")
@@ -45,7 +45,8 @@ def segment(
 
 def _who_first(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> dict[str, pd.DataFrame]:
     """→ PRIORITY, THRESHOLD, THRESHOLDS, LIST_STABILITY, FIRMNESS, PLANE."""
-    scored = first.score_users(tables["scores"], tables["out_of_time"], _worth(tables, experiment), experiment)
+    worth = worth_of_windows(tables["expected_values"], tables["money"], experiment)
+    scored = first.score_users(tables["scores"], tables["out_of_time"], worth, experiment)
     rules_found = t.learn_thresholds(scored, experiment)
     chosen = t.chosen_threshold(rules_found, experiment)
     favourite = first.likely_sticker(scored, experiment)
@@ -61,15 +62,6 @@ def _who_first(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> di
         "firmness": steadiness.firmness(lists),
         "plane": p.plane(priority, threshold, tables["money"], tables["predictions"], tables["target_summary"]),
     }
-
-
-def _worth(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> pd.DataFrame:
-    """→ as EXPECTED_VALUES: what each user, and each window of the anchors before, is worth as the experiment says."""
-    if experiment.segments.worth == "expected":
-        return tables["expected_values"]
-    money = tables["money"].dropna(subset="value_28")
-    fit = np.where(money["anchor_day"] == money["anchor_day"].max(), "refit", "evaluated")
-    return money[["user_id", "anchor_day"]].assign(fit=fit, expected=money["value_28"].clip(lower=0))
 
 
 def _how_they_differ(
