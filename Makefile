@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report clean
+.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report docs faults clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,7 @@ setup: $(READY)  ## make the virtual environment with all pinned dependencies
 $(READY): setup.cfg pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[process,borutashap,postgres,spark,jax,bench,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[process,borutashap,postgres,spark,jax,mlflow,bench,docs,test]'
 	@touch $@
 
 experiment: $(READY)  ## run an experiment and write its report (EXPERIMENT=complete_journey)
@@ -45,6 +45,13 @@ bench-truth: $(READY)  ## mark the explanations by the truth of the simulated pl
 
 bench-report: $(READY)  ## size, building and opening of the report, against other tools' pages (needs a finished run and Chromium)
 	@$(BIN)/python benchmarks/report.py
+
+docs: $(READY)  ## build the guide in English and Korean: docs/_build/index.html
+	@for language in en ko; do $(BIN)/sphinx-build -W --keep-going -q -t $$language -c docs docs/$$language docs/_build/$$language || exit 1; done
+	@cp docs/index.html docs/_build/
+
+faults: $(READY)  ## kill runs, fill their disk, damage their folders, 200 times: benchmarks/FAULTS.md
+	@PYTHONPATH=tests $(BIN)/python -m faults.injector 200 --out benchmarks/FAULTS.md
 
 clean:  ## remove the virtual environment and all reports
 	rm -rf $(VENV) && find reports -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

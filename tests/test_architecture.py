@@ -26,6 +26,7 @@ ONLY_IN = {
     "BorutaShap": {"explain/borutashap_package.py"},
     "pyspark": {"events/engine.py"},
     "psycopg": {"events/engine.py"},
+    "mlflow": {"tracking.py"},
 }
 
 

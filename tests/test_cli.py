@@ -133,7 +133,7 @@ def test_help_tells_the_defaults_of_the_simulation(tschurn: Call) -> None:
     for key, default in Simulation().model_dump().items():
         about = re.split(r" --(?!small \d)", text.split(f"--{key.replace('_', '-')} ")[-1])[0]
         small = f"; with --small {SMALL_SIMULATION[key]}" if key in SMALL_SIMULATION else ""
-        shown = "0.10" if key == "sticker_rate" else default
+        shown = {"sticker_rate": "0.10"}.get(key, "none" if default is None else default)
         assert f"default {shown}{small})" in about, (key, about)
 
 

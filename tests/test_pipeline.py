@@ -34,6 +34,7 @@ STAGES = {
     "seeds.sticker",
     "value",
     "segments",
+    "reference",
 }
 
 
@@ -120,6 +121,13 @@ def test_choice_is_by_validation_and_test_is_counted(finished: Path) -> None:
         summary = pd.read_parquet(stage / "target_summary.parquet").iloc[0]
         assert summary["used"] in ("average", metrics["validation_ap"].idxmax())
         assert summary["test_evaluations"] == 1
+
+
+def test_json_of_a_run(finished: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["run", str(place / "small.toml"), "--reports", str(place / "reports"), "--json", "--quiet"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0 and Path(told["paths"]["manifest"]).exists() and told["summary"]["seconds"]["total"] > 0
+    assert set(told["summary"]["used"]) == {"churn", "sticker"} and set(told["summary"]["reused"]) >= STAGES
 
 
 def test_nothing_is_computed_twice_and_a_change_redoes_what_it_touches(

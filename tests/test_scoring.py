@@ -17,8 +17,10 @@ from synthetic import make_log
 import tschurn
 from tschurn import contracts as c
 from tschurn import scoring
-from tschurn.errors import ConfigError, LogError, RunFolderError
+from tschurn.cli import main
+from tschurn.errors import ConfigError, LogError, RunFolderError, TooShortError
 from tschurn.features.frozen import Frozen
+from tschurn.recalibrating import recalibrate
 from tschurn.runs import Run
 
 pytestmark = pytest.mark.slow
@@ -127,9 +129,10 @@ def test_one_user_alone_is_scored_as_among_all(run: Path, log_frame: pd.DataFram
     loaded = tschurn.load(run)
     everybody = loaded.predict(log_frame).set_index("user_id")
     user = everybody.index[len(everybody) // 2]
-    # the day on which a log begins is known to features; another user's first act stands for it
-    first = log_frame["user_id"].iloc[0]
-    alone = loaded.predict(log_frame[log_frame["user_id"].isin([user, first])], everybody["anchor_day"].iloc[0])
+    # the days on which a log begins and ends are known to features: others stand for them
+    ends = log_frame.loc[log_frame["timestamp"].isin([log_frame["timestamp"].min(), log_frame["timestamp"].max()])]
+    some = log_frame[log_frame["user_id"].isin([user, *ends["user_id"]])]
+    alone = loaded.predict(some, everybody["anchor_day"].iloc[0])
     found = alone.set_index("user_id").loc[user]
     assert found["p_churn"] == pytest.approx(everybody.loc[user, "p_churn"], rel=1e-4)
     assert found["reason_1"] == everybody.loc[user, "reason_1"]
@@ -158,10 +161,80 @@ def test_what_is_good_to_know_is_said(run: Path, grown: Path, tmp_path: Path) ->
     told = scoring.score(run, log=str(grown), as_of=other_day, out=tmp_path).warnings
     assert any(f"{other_day:%A}" in warning for warning in told)
     late = pd.read_csv(grown)
-    late[late["timestamp"] >= "2024-03-01"].to_csv(tmp_path / "late.csv", index=False)
+    late[late["timestamp"].between("2024-03-01", "2024-04-10")].to_csv(tmp_path / "late.csv", index=False)
     outcome = scoring.score(run, log=str(tmp_path / "late.csv"), out=tmp_path)
     assert any("the log begins on 2024-03-01" in warning for warning in outcome.warnings)
     assert any("--as-of" in note for note in outcome.summary["notes"])
+
+
+def test_drift_is_told_with_the_list(run: Path, grown: Path, tmp_path: Path) -> None:
+    """And what has changed is: fans who give nothing any more, a kind of act under another name."""
+    outcome = scoring.score(run, log=str(grown), out=tmp_path / "same")
+    told = json.loads((tmp_path / "same" / "drift.json").read_text())
+    assert outcome.recommendation == told["advice"] == outcome.summary["recommendation"] != "unknown"
+    assert set(told["targets"]) == {"churn", "sticker"}
+    assert set(told["sentences"]["en"]) <= {*outcome.warnings, *outcome.summary["notes"]}
+    moved = pd.read_csv(tmp_path / "same" / "drift.csv")
+    assert set(moved["target"]) == {"churn", "sticker"} and moved["psi"].notna().all()
+    changed = pd.read_csv(grown)
+    later = changed["timestamp"] >= "2024-03-25"
+    changed.loc[later & (changed["event"] == "post"), "event"] = "posted"
+    changed.to_csv(tmp_path / "changed.csv", index=False)
+    outcome = scoring.score(run, log=str(tmp_path / "changed.csv"), out=tmp_path / "other")
+    warned = json.loads((tmp_path / "other" / "drift.json").read_text())["warnings"]
+    assert {(w["warning"], w["subject"]) for w in warned} >= {
+        ("new_event", "own:posted"),
+        ("vanished_event", "own:post"),
+    }
+
+
+def test_recalibration_moves_the_scores_and_nothing_else(
+    run: Path, grown: Path, tmp_path: Path, log_frame: pd.DataFrame
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    with pytest.raises(TooShortError, match="nothing that the run has not learned from has closed"):
+        recalibrate(folder)
+    assert not (folder / "recalibrated").exists()
+    # after the run two users of three act every other week only: far more churn than was predicted
+    log = pd.read_csv(grown, parse_dates=["timestamp"])
+    week = (log["timestamp"] - log_frame["timestamp"].max().normalize() - pd.Timedelta(days=1)).dt.days // 7
+    log = log[(week < 0) | (log["user_id"] % 3 == 0) | ((week + log["user_id"]) % 2 == 0)]
+    log.to_csv(tmp_path / "log.csv", index=False)
+    before = scoring.score(folder, log=str(tmp_path / "log.csv"), out=tmp_path / "before")
+    outcome = recalibrate(folder, log=str(tmp_path / "log.csv"))
+    chosen = outcome.summary["targets"]["churn"]
+    assert chosen["choice"] != "keep" and chosen["level"] > 0
+    after_it = scoring.score(folder, log=str(tmp_path / "log.csv"), out=tmp_path / "after")
+    assert before.summary["calibration"] == {"of": "run"}
+    assert after_it.summary["calibration"]["targets"]["churn"]["choice"] == chosen["choice"]
+    a, b = (LIST(tmp_path / name / "scores.parquet").set_index("user_id") for name in ("before", "after"))
+    assert (b["p_churn"] > a["p_churn"].reindex(b.index)).mean() > 0.9
+    assert b["p_churn"].rank().corr(a["p_churn"].reindex(b.index).rank()) > 0.99
+    assert b["reason_1"].equals(a["reason_1"].reindex(b.index))
+    # of other models it is no calibration
+    note = json.loads((folder / "recalibrated" / "recalibration.json").read_text())
+    note["models"]["churn"] = "of another run"
+    (folder / "recalibrated" / "recalibration.json").write_text(json.dumps(note))
+    assert scoring.score(folder, log=str(tmp_path / "log.csv"), out=tmp_path / "again").summary["calibration"] == {
+        "of": "run"
+    }
+
+
+def test_the_command_line_scores_and_asks(
+    run: Path, grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["score", str(run), "--log", str(grown), "--out", str(tmp_path), "--json", "--quiet"]
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {"list", "scores", "unscored", "drift", "figures"} <= set(told["paths"])
+    assert all(Path(path).exists() for path in told["paths"].values())
+    asked = [*command, "--fail-on", "recalibrate"]
+    expected = 3 if told["summary"]["recommendation"] in ("recalibrate", "retrain") else 0
+    assert main(asked) == expected
+    capsys.readouterr()
+    assert main(["recalibrate", str(tmp_path / "nothing"), "--quiet"]) == 2
+    assert "no finished run here" in capsys.readouterr().err
 
 
 def test_two_at_once_are_refused(run: Path) -> None:

@@ -1,7 +1,11 @@
-"""argv → experiment and stages; the only place that prints.
+"""argv → a command, what it has to say, and an exit code; the only place that prints, through `messages`.
 
-Exit codes: 0 done, 1 a fault of ours, 2 a mistake of the user's, 130 interrupted. Heavy imports wait until
-a run needs them, so that --help answers at once.
+    stdout   results alone: lines for people, or with --json one object
+    stderr   bars on a terminal, elsewhere lines with time and level; a mistake as one sentence after `tschurn: `
+
+Exit codes: 0 done, 1 a fault of ours, 2 a mistake of the user's, 3 done, but drift asks for what --fail-on names,
+4 the machine (disk, memory, a process that the system ended), 130 interrupted (SIGINT), 143 ended (SIGTERM). Heavy
+imports wait until a command needs them, so that --help answers at once.
 """
 
 from __future__ import annotations
@@ -10,12 +14,13 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, NoReturn
 
-from tschurn import __version__
+from tschurn import __version__, commands, endings, messages
+from tschurn.errors import CommandError
 
-_LINE_SECONDS = 10
 # Keys of [simulation] that are options of `tschurn simulate`.
 _SIMULATION = {
     "creators": "creators on the list (default 750; with --small 300)",
@@ -26,66 +31,188 @@ _SIMULATION = {
     "churn_rate": "of all closed windows of 7 + 7 days, one a day (default 0.36)",
     "sticker_rate": "of the same windows (default 0.10)",
     "seed": "of everything random (default 7)",
+    "change": "what changes: tired_creators, bored_fans, fickle_creators or renamed_event (default none)",
+    "change_day": "and from which day of the log on, 0 being the first (default none)",
+    "change_strength": "by how much, up to 1 (default 0.5)",
 }
+_EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:<5}{about}" for code, (_, about) in endings.EXIT_CODES.items())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `tschurn`; → exit code."""
-    arguments = _parser().parse_args(argv)
-    from tschurn.errors import TschurnError
+    given = list(sys.argv[1:] if argv is None else argv)
+    as_json, debug = "--json" in given, "--debug" in given  # also of arguments that cannot be parsed
+    answer = _Answer(as_json)
+    messages.speak(utf8=as_json)
+    with messages.flushed(), endings.signals() as came:
+        try:
+            arguments = _parser().parse_args(given)
+            answer.command = arguments.name
+            with messages.Messages(arguments.quiet, arguments.log_level, arguments.log_file) as spoken:
+                answer.warnings = spoken.warnings
+                try:
+                    result = _do(arguments, spoken)
+                except BaseException as error:
+                    spoken.error(endings.ending(error, came).sentence)
+                    raise
+            messages.state(answer.of(result))
+            return result.code
+        except BaseException as error:
+            if isinstance(error, SystemExit) or (debug and isinstance(error, Exception)):
+                raise
+            ended = endings.ending(error, came)
+            messages.complain(ended.sentence)
+            with suppress(OSError):
+                messages.state(answer.of(ended))
+            return ended.code
 
-    try:
-        return arguments.command(arguments)
-    except TschurnError as error:
-        if arguments.debug:
-            raise
-        print(f"tschurn: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("tschurn: interrupted; what is finished stays, and the next run goes on from there", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if arguments.debug:
-            raise
-        print(
-            f"tschurn: internal error: {type(error).__name__}: {error} (run again with --debug for details)",
-            file=sys.stderr,
-        )
-        return 1
+
+def _do(arguments: argparse.Namespace, spoken: messages.Messages) -> commands.Result:
+    began = time.monotonic()
+    messages.LOGGER.info("%s of tschurn %s", arguments.name, __version__)
+    result = arguments.command(arguments, spoken.progress)
+    seconds = time.monotonic() - began
+    messages.LOGGER.info("%s done in %.1f s, exit code %s", arguments.name, seconds, result.code)
+    return result
+
+
+class _Answer:
+    """What goes to stdout in the end: lines, or one JSON object."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.command: str | None = None
+        self.warnings: list[str] = []
+        self._as_json = as_json
+        self._began = time.monotonic()
+
+    def of(self, end: commands.Result | endings.Ending) -> str:
+        """A result, or how the command ended without one → text."""
+        failed = isinstance(end, endings.Ending)
+        if not self._as_json:
+            return "" if failed else "\n".join(end.lines)
+        answer: dict[str, Any] = {
+            "command": self.command, "version": __version__, "outcome": endings.EXIT_CODES[end.code][0],
+            "exit_code": end.code,
+        }  # fmt: skip
+        if failed:
+            answer["error"] = {"class": end.error, "message": messages.masked(end.sentence)}
+        answer |= {"paths": {} if failed else end.paths, "summary": {} if failed else end.summary}
+        answer |= {"warnings": self.warnings, "seconds": round(time.monotonic() - self._began, 3)}
+        return messages.as_json(answer)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with a mistake as an error of ours, and no options by half their name."""
+
+    def __init__(self, **keys: Any) -> None:
+        layout = {"epilog": _EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(**(layout | {"allow_abbrev": False} | keys))
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message}; see `{self.prog} --help`")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tschurn", description="From a raw activity log to an explained, prioritised retention list."
-    )
+    parser = _Parser(prog="tschurn", description="From a raw activity log to an explained, prioritised retention list.")
     parser.add_argument("--version", action="version", version=f"tschurn {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run an experiment and write its report and lists")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parts = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    _add_run(parts)
+    _add_score(parts)
+    _add_recalibrate(parts)
+    _add_simulate(parts)
+    _add_follow_up(parts)
+    _add_report(parts)
+    for command in parts.choices.values():
+        _add_messages(command)
+    return parser
+
+
+def _add_messages(command: argparse.ArgumentParser) -> None:
+    """What all commands can be told of what they are to say."""
+    told = command.add_argument_group("messages")
+    told.add_argument("--quiet", action="store_true", help="only warnings and errors on stderr, no bars")
+    told.add_argument("--json", action="store_true", help="the result on stdout as one JSON object")
+    told.add_argument("--log-level", choices=messages.LEVELS, metavar="LEVEL",
+                      help=f"the least that is told: {', '.join(messages.LEVELS)} (default: INFO)")  # fmt: skip
+    told.add_argument("--log-file", metavar="FILE", help="add all lines to this file as well, also with --quiet")
+    told.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+
+
+def _add_mlflow(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--mlflow", nargs="?", const="", metavar="URI",
+        help="log what came out to MLflow as well: to a folder, or a server's address (default: MLFLOW_TRACKING_URI)",
+    )  # fmt: skip
+
+
+def _add_run(parts: Any) -> None:
+    run = parts.add_parser("run", help="run an experiment and write its report and lists")
     run.add_argument("experiment", help="an experiment file, such as experiments/complete_journey.toml")
     run.add_argument("--reports", default="reports", metavar="DIR", help="where run folders go (default: reports)")
     run.add_argument(
         "--run", default="latest", metavar="NAME", help="the run's folder below its experiment (default: latest)"
     )
-    run.add_argument("--quiet", action="store_true", help="no progress bars")
-    run.set_defaults(command=_run)
-    simulate = commands.add_parser(
+    _add_mlflow(run)
+    run.set_defaults(command=commands.run)
+
+
+def _add_score(parts: Any) -> None:
+    score = parts.add_parser(
+        "score", help="score everybody anew with a finished run's models, and say whether they still fit",
+        description="Score all eligible users at the newest anchor day with the models, calibration, reasons and\n"
+        "threshold of a finished run. Writes the lists, who could not be scored, and drift.",
+    )  # fmt: skip
+    _add_scored(score)
+    score.add_argument("--out", metavar="DIR", help="where the files go (default: RUN/scores/<anchor day>)")
+    score.add_argument(
+        "--engine", choices=("duckdb", "spark"),
+        help="who scores: this machine, or Spark's executors (default: as the run's log is read)",
+    )  # fmt: skip
+    score.add_argument(
+        "--fail-on", choices=tuple(commands.FAIL_ON),
+        help="end with exit code 3 if drift asks for this, or for more; what is written is the same",
+    )  # fmt: skip
+    _add_mlflow(score)
+    score.set_defaults(command=commands.score)
+
+
+def _add_recalibrate(parts: Any) -> None:
+    recalibrate = parts.add_parser(
+        "recalibrate", help="calibrate a finished run's models anew on the newest closed windows, without training",
+        description="Calibrate a finished run's models anew on the newest closed windows. Nothing is trained.",
+    )  # fmt: skip
+    _add_scored(recalibrate)
+    recalibrate.set_defaults(command=commands.recalibrate)
+
+
+def _add_scored(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="a run folder, such as reports/complete_journey/latest")
+    command.add_argument("--log", metavar="NEW", help="the log as it is now (default: where the run's was)")
+    command.add_argument("--as-of", metavar="DATE", help="the last day that is looked at, as YYYY-MM-DD")
+
+
+def _add_simulate(parts: Any) -> None:
+    simulate = parts.add_parser(
         "simulate", help="write the log of a simulated creator platform, and the truth behind it",
-        description="Write the log of a simulated creator platform to DIR: events.parquet, creators.csv, and "
-        "truth.parquet with what only a simulator knows. Without options it has the size and the rates of the "
+        description="Write the log of a simulated creator platform to DIR: events.parquet, creators.csv, and\n"
+        "truth.parquet with what only a simulator knows. Without options it has the size and the rates of the\n"
         "founding project's log.",
     )  # fmt: skip
     simulate.add_argument("folder", metavar="DIR", help="where the files go")
     simulate.add_argument("--small", action="store_true", help="a small platform, for trying things out")
     for key, about in _SIMULATION.items():
-        metavar = "DAY" if key == "first_day" else "N"
+        metavar = {"first_day": "DAY", "change": "CHANGE"}.get(key, "N")
         simulate.add_argument(f"--{key.replace('_', '-')}", metavar=metavar, help=about)
     simulate.add_argument("--force", action="store_true", help="replace a simulation that is there already")
-    simulate.add_argument("--quiet", action="store_true", help="no progress bars")
-    simulate.set_defaults(command=_simulate)
-    follow = commands.add_parser(
+    simulate.set_defaults(command=partial(commands.simulate, keys=tuple(_SIMULATION)))
+
+
+def _add_follow_up(parts: Any) -> None:
+    follow = parts.add_parser(
         "follow-up", help="what became of the users of past lists, and what contacting them did",
-        description="Compare past lists, filled in by the callers, with the log as it is now: whether the scores kept "
-        "their word, how the list did against everybody, and what contacting did, as assigned, against the held-out. "
+        description="Compare past lists, filled in by the callers, with the log as it is now: whether the scores kept\n"
+        "their word, how the list did against everybody, and what contacting did, as assigned, against the held-out.\n"
         "Writes follow_up.html and follow_up.json.",
     )  # fmt: skip
     follow.add_argument("lists", nargs="+", metavar="LIST", help="priority_group.csv of one week or more, as it came "
@@ -93,173 +220,21 @@ def _parser() -> argparse.ArgumentParser:
     follow.add_argument("--experiment", required=True, metavar="FILE", help="the experiment file of the lists")
     follow.add_argument("--log", metavar="PATH", help="the log as it is now, if it is not where the experiment says")
     follow.add_argument("--out", metavar="DIR", help="where the two files go (default: beside the first list)")
-    follow.add_argument("--quiet", action="store_true", help="no progress bars")
-    follow.set_defaults(command=_follow_up)
-    again = commands.add_parser(
+    follow.set_defaults(command=commands.follow_up)
+
+
+def _add_report(parts: Any) -> None:
+    again = parts.add_parser(
         "report", help="draw the report of a finished run again, or compare two runs",
-        description="With one run folder: draw its index.html and report.json again; nothing is computed anew. With "
-        "two: write comparison.html and comparison.json: what differs in what was asked, in the models, in why, and in "
-        "who comes first.",
+        description="With one run folder: draw its index.html and report.json again; nothing is computed anew. With\n"
+        "two: write comparison.html and comparison.json: what differs in what was asked, in the models, in why, and\n"
+        "in who comes first.",
     )  # fmt: skip
     again.add_argument("run", metavar="RUN", help="a run folder, such as reports/complete_journey/latest")
     again.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to compare with the first")
     again.add_argument("--out", metavar="DIR", help="where a comparison goes (default: into the second run folder)")
     again.add_argument("--language", choices=("en", "ko"), help="of the page (default: as the run, or the second one)")
-    again.add_argument("--quiet", action="store_true", help="no progress bars")
-    again.set_defaults(command=_report)
-    for command in (parser, run, simulate, follow, again):
-        command.add_argument("--debug", action="store_true", default=False if command is parser else argparse.SUPPRESS,
-                             help="show tracebacks")  # fmt: skip
-    return parser
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from tschurn import config, pipeline
-    from tschurn.errors import ConfigError
-
-    experiment = config.load(arguments.experiment)
-    if Path(arguments.run).name != arguments.run or arguments.run in ("", ".", ".."):
-        raise ConfigError(f"--run {arguments.run!r}: expected a plain folder name")
-    folder = Path(arguments.reports) / experiment.experiment.name / arguments.run
-    with _Bars(quiet=arguments.quiet) as bars:
-        outcome = pipeline.run(experiment, folder, bars)
-    _tell(outcome)
-    return 0
-
-
-def _simulate(arguments: argparse.Namespace) -> int:
-    from tschurn import config, simulator
-
-    given = {key: value for key in _SIMULATION if (value := getattr(arguments, key)) is not None}
-    settings = config.simulation((config.SMALL_SIMULATION if arguments.small else {}) | given)
-    folder = Path(arguments.folder)
-    with _Bars(quiet=arguments.quiet) as bars:
-        made = simulator.simulate(settings, folder, force=arguments.force, progress=bars)
-    print(f"log       {folder / simulator.EVENTS_FILE}  {made.rows:,} rows")
-    print(f"creators  {folder / simulator.CREATORS_FILE}  {made.creators:,}")
-    print(f"truth     {folder / simulator.TRUTH_FILE}")
-    print(
-        f"  {made.windows:,} windows of 7 + 7 days, one a day: churn rate {made.churn_rate:.3f}, "
-        f"sticker rate {made.sticker_rate:.3f}"
-    )
-    print(
-        f'  to run on it: [log] path = "{folder / simulator.EVENTS_FILE}", creators = '
-        f'"{folder / simulator.CREATORS_FILE}", timezone = "{config.PLATFORM_ZONE}", drop_duplicates = true'
-    )
-    return 0
-
-
-def _follow_up(arguments: argparse.Namespace) -> int:
-    from tschurn import config, follow_up
-
-    experiment = config.load(arguments.experiment)
-    if arguments.log is not None:
-        experiment = config.with_log(experiment, arguments.log)
-    lists = [Path(path) for path in arguments.lists]
-    out = Path(arguments.out) if arguments.out else lists[0].parent
-    with _Bars(quiet=arguments.quiet) as bars:
-        _, sentences = follow_up.follow_up(experiment, lists, out, bars)
-    for sentence in sentences:
-        print(f"- {sentence}")
-    print(f"page     {out / 'follow_up.html'}")
-    print(f"figures  {out / 'follow_up.json'}")
-    return 0
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    from tschurn.errors import ConfigError
-
-    run = Path(arguments.run)
-    if arguments.other is None:
-        from tschurn import reporting
-
-        if arguments.out is not None:
-            raise ConfigError("--out goes with two runs; the report of one is drawn in its own folder")
-        with _Bars(quiet=arguments.quiet) as bars:
-            bars("report", 0, 1)
-            reporting.redraw(run, arguments.language)
-            bars("report", 1, 1)
-        print(f"report   {run / 'index.html'}")
-        print(f"figures  {run / 'report.json'}")
-        return 0
-    from tschurn import comparing
-
-    other = Path(arguments.other)
-    out = Path(arguments.out) if arguments.out else other
-    with _Bars(quiet=arguments.quiet) as bars:
-        _, sentences = comparing.compare(run, other, out, arguments.language, bars)
-    for sentence in sentences:
-        print(f"- {sentence}")
-    print(f"page     {out / 'comparison.html'}")
-    print(f"figures  {out / 'comparison.json'}")
-    return 0
-
-
-def _tell(outcome: Any) -> None:
-    """Where the report and the list are, and the three figures that matter."""
-    summary, folder = outcome.summary, outcome.folder
-    segments = summary["segments"]
-    scored, calls = sum(segments.values()), summary["calls"]
-    print(f"report   {folder / 'index.html'}")
-    print(f"list     {folder / 'priority_group.csv'}")
-    held = f", {calls['holdout']} of them held out" if calls["holdout"] else ""
-    print(f"  {segments['priority']} of {scored} users to look after first{held}")
-    if warnings := summary["quality"]["counts"]["warning"]:
-        print(f"  the log gives {warnings} warning{'s' * (warnings > 1)}: read its quality in the report first")
-    for target, found in summary["targets"].items():
-        if not found:
-            print(f"  {target}: no model, see the report for why")
-            continue
-        used = next(m for m in found["models"] if m["name"] == found["used"])
-        print(
-            f"  {target}: {used['name']}, on test AP {used['ap']:.3f} (base rate {used['base_rate']:.3f}), "
-            f"AUC {used['auc']:.3f}"
-        )
-
-
-class _Bars:
-    """A progress bar per stage on a terminal; elsewhere a line per finished stage, and one every ten
-    seconds of a long one (the Progress protocol)."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._live = sys.stderr.isatty()
-        self._bars: Any = None
-        self._tasks: dict[str, Any] = {}
-        self._told: dict[str, float] = {}
-        self._finished: set[str] = set()
-
-    def __enter__(self) -> _Bars:
-        if not self._quiet and self._live:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-            self._bars = Progress(
-                TextColumn("{task.description:<16}"), BarColumn(24), TimeElapsedColumn(),
-                TextColumn("{task.fields[note]}", markup=False), console=Console(stderr=True),
-            )  # fmt: skip
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bars:
-            self._bars.stop()
-
-    def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
-        if self._quiet:
-            return
-        if self._bars:
-            if stage not in self._tasks:
-                self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
-            self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
-        elif stage not in self._finished:
-            now = time.monotonic()
-            if done >= total:
-                self._finished.add(stage)
-                print(f"{stage:<16} {note or 'done'}", file=sys.stderr, flush=True)
-            elif now - self._told.setdefault(stage, now) >= _LINE_SECONDS:
-                self._told[stage] = now
-                print(f"{stage:<16} {done:.0f} of {total:.0f}  {note}", file=sys.stderr, flush=True)
+    again.set_defaults(command=commands.report)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,55 @@ stable, since other people's files rely on them: add, do not rename.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
+from tschurn import mistakes
 from tschurn.errors import ConfigError, did_you_mean
 
 
 class Section(BaseModel):
     """A table of the experiment file: unknown keys refused, values fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+MOST_BYTES = 1 << 20  # of an experiment file
+POSTGRES = ("postgresql://", "postgres://")
+
+
+def _address(path: str) -> str:
+    """Where a log lies, as it is. Raises ValueError for an address with a password, or one that is read by nobody."""
+    scheme, found, _ = path.partition("://")
+    if found and f"{scheme}://" not in POSTGRES:
+        raise ValueError("expected a file, a folder, a glob, or an address that begins with postgresql://")
+    if mistakes.holds_password(path):
+        raise ValueError(mistakes.NO_PASSWORDS)
+    return path
+
+
+def _plain(text: str) -> str:
+    if mistakes.CONTROL.search(text):
+        raise ValueError("holds a line break or another control character")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_plain)]
+Address = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_plain), AfterValidator(_address)]
 
 
 class About(Section):
@@ -35,33 +68,15 @@ class About(Section):
 class Columns(Section):
     """[log.columns]: what the log calls its columns. actor, value and object may be absent from the log."""
 
-    user: str = "user_id"
-    actor: str = "actor_id"
-    time: str = "timestamp"
-    event: str = "event"
-    value: str = "value"
-    object: str = "object"
+    user: Name = "user_id"
+    actor: Name = "actor_id"
+    time: Name = "timestamp"
+    event: Name = "event"
+    value: Name = "value"
+    object: Name = "object"
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
-POSTGRES = ("postgresql://", "postgres://")
-
-
-_HIDDEN = re.compile(r"(?i)(?<=://)[^\s'\"]*@|(?<=password=)[^&\s'\"]*")
-
-
-def _address(path: str | None) -> str | None:
-    """Where a log lies, as it is. Raises ValueError for an address with a password, or one that is read by nobody."""
-    scheme, found, rest = (path or "").partition("://")
-    if found and f"{scheme}://" not in POSTGRES:
-        raise ValueError("expected a file, a folder, a glob, or an address that begins with postgresql://")
-    user, at, _ = rest.rpartition("@")
-    if (at and ":" in user) or "password=" in (path or "").lower():
-        raise ValueError(
-            "holds a password, which would be written into the run folder; take it out and give it in the "
-            "environment (PGPASSWORD), in a pgpass file, or by ?service=NAME"
-        )
-    return path
 
 
 class Part(Section):
@@ -70,14 +85,9 @@ class Part(Section):
     event: the name of all its events, where it has no column that names them.
     """
 
-    path: str
+    path: Address
     columns: Columns = Columns()
     event: Annotated[str, Field(min_length=1)] | None = None
-
-    @field_validator("path")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        return _address(value) or value
 
 
 class Log(Section):
@@ -90,20 +100,20 @@ class Log(Section):
     post_events, reply_events: own and received events by which posts are answered.
     """
 
-    path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    path: Address | None = None
     dataset: Literal["complete_journey", "creator_platform"] | None = None
     timezone: str = "UTC"
     naive_time: Literal["local", "utc"] = "local"
     columns: Columns = Columns()
     since: date | None = None
     until: date | None = None
-    creators: str | None = None
-    exclude: str | None = None
-    facts: str | None = None
+    creators: Address | None = None
+    exclude: Address | None = None
+    facts: Address | None = None
     received: Part | None = None
     stickers: Part | None = None
     engine: Literal["duckdb", "postgres", "spark"] | None = None  # None: what the path says
-    master: str | None = None
+    master: Name | None = None
     bad_rows: Literal["stop", "refuse"] = "stop"
     drop_duplicates: bool = False
     supporter_events: tuple[str, ...] | None = None
@@ -122,11 +132,6 @@ class Log(Section):
         if value not in available_timezones():
             raise ValueError(f"no such time zone{did_you_mean(value, available_timezones())}")
         return value
-
-    @field_validator("path", "creators", "exclude", "facts")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        return _address(value)
 
     @model_validator(mode="after")
     def _one_source(self) -> Log:
@@ -184,6 +189,9 @@ class Simulation(Section):
     creators: on the list, a few of whom never act. rows: of the raw log, all counted. churn_rate,
     sticker_rate: of all closed windows of 7 + 7 days, one a day. The defaults are the founding project's.
     The holiday Seollal is known for the years 2020 to 2030.
+
+    change: how the platform changes from the log's day `change_day` on (0 is the first), by `change_strength`
+    (simulator/change.py). The rates are those of the same platform without it.
     """
 
     creators: Annotated[int, Field(ge=20, le=20_000)] = 750
@@ -194,12 +202,31 @@ class Simulation(Section):
     churn_rate: Annotated[float, Field(gt=0, lt=1)] = 0.36
     sticker_rate: Annotated[float, Field(gt=0, lt=1)] = 0.10
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+    change: Literal["tired_creators", "bored_fans", "fickle_creators", "renamed_event"] | None = None
+    change_day: Annotated[int | None, Field(ge=1, validate_default=True)] = None
+    change_strength: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     @field_validator("first_day", mode="before")
     @classmethod
     def _a_day(cls, value: Any) -> Any:
         if not isinstance(value, date) and not (isinstance(value, str) and "-" in value):
             raise ValueError("expected a day such as 2022-11-10")
+        return value
+
+    @field_validator("change_day")
+    @classmethod
+    def _a_whole_change(cls, value: int | None, known: ValidationInfo) -> int | None:
+        if (value is None) != (known.data.get("change") is None) and "change" in known.data:
+            raise ValueError("`change` and `change_day` go together: what changes, and from which day of the log on")
+        if value is not None and value >= known.data.get("days", value + 1):
+            raise ValueError(f"expected a day of the log, which has days = {known.data['days']}, the first being 0")
+        return value
+
+    @field_validator("change_strength")
+    @classmethod
+    def _of_a_change(cls, value: float, known: ValidationInfo) -> float:
+        if known.data.get("change", value) is None:
+            raise ValueError("is the strength of a `change`, and there is none")
         return value
 
 
@@ -343,7 +370,7 @@ class SegmentRule(Section):
     threshold: Literal["quantile", "value", "capacity", "knee", "mixture"] = "quantile"
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     value: Annotated[float, Field(ge=0)] | None = None
-    capacity: Annotated[int, Field(ge=1)] | None = None
+    capacity: Annotated[int, Field(ge=1, le=2**53)] | None = None
     likely_churn: Annotated[float, Field(gt=0, lt=1)] = 0.5
     likely_sticker: Annotated[float, Field(gt=0, lt=1)] | None = None
 
@@ -393,7 +420,7 @@ class Contacts(Section):
     `cooldown_days` before the list are not on it.
     """
 
-    path: str
+    path: Address
     include: bool = False
     cooldown_days: Annotated[int, Field(ge=0, le=366)] = 28
 
@@ -406,7 +433,7 @@ class Rfm(Section):
     and fair; the others are "other".
     """
 
-    days: Annotated[int, Field(ge=7)] | None = None
+    days: Annotated[int, Field(ge=7, le=36_600)] | None = None
     cuts: Annotated[int, Field(ge=2, le=20)] = 5
     weights: tuple[Share, Share, Share] = (0.3, 0.2, 0.5)
     classes: tuple[Share, Share, Share] = (0.2, 0.2, 0.2)
@@ -431,7 +458,7 @@ class RunOptions(Section):
     """[run]: threads of the libraries' pools (two targets are trained side by side from 2 on), and memory."""
 
     threads: Annotated[int, Field(ge=1, le=256)] = 2
-    memory_mib: Annotated[int, Field(ge=256)] = 1024  # of the in-process engine; beyond it goes to disk
+    memory_mib: Annotated[int, Field(ge=256, le=2**30)] = 1024  # of the in-process engine; beyond it goes to disk
 
 
 class Experiment(Section):
@@ -492,28 +519,47 @@ class Experiment(Section):
 def load(path: str | Path) -> Experiment:
     """Experiment file → Experiment.
 
-    Raises ConfigError, naming the file, the key, what was expected and what was found.
+    Raises ConfigError, naming the file, the key, what was expected and what was found; a value that may hold a secret
+    is not repeated.
     """
     path = Path(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw = tomllib.loads(_text(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such experiment file{_neighbour(path)}") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise ConfigError(f"{path}: cannot be read as an experiment file ({error.strerror})") from None
+    except OSError as error:
+        raise ConfigError(f"{str(path)[:300]}: cannot be read as an experiment file ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply for an experiment file") from None
+    except ValueError as error:  # of TOML, and of numbers with thousands of digits
+        raise ConfigError(f"{path}: is not valid TOML: {mistakes.quiet(str(error))}") from None
     return parse(raw, str(path))
 
 
 def parse(raw: dict[str, Any], source: str) -> Experiment:
     """A TOML document as a dict → Experiment; `source` names it in messages."""
     try:
-        return Experiment.model_validate(raw)
+        experiment = Experiment.model_validate(raw)
+        if (key := mistakes.password_in(raw)) is not None:
+            raise ConfigError(f"{source}: key `{key}` {mistakes.NO_PASSWORDS}")
+        return experiment
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_sentence(error)}") from None
+        raise ConfigError(f"{source}: {mistakes.sentence(error, Experiment)}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: is nested too deeply for an experiment file") from None
+
+
+def _text(path: Path) -> str:
+    """The text of an experiment file; a pipe or a device is not waited for."""
+    if not path.is_file() and path.exists() and not path.is_dir():
+        raise OSError(0, "it is no plain file")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(0, f"it has more than {MOST_BYTES:,} bytes")
+    return content.decode("utf-8-sig")
 
 
 def with_log(experiment: Experiment, path: str) -> Experiment:
@@ -525,7 +571,7 @@ def with_log(experiment: Experiment, path: str) -> Experiment:
     try:
         return experiment.model_copy(update={"log": Log.model_validate(given)})
     except ValidationError as error:
-        raise ConfigError(f"--log {path}: {_sentence(error)}") from None
+        raise ConfigError(f"--log: {mistakes.sentence(error, Log)}") from None
 
 
 def simulation(values: dict[str, Any]) -> Simulation:
@@ -534,40 +580,9 @@ def simulation(values: dict[str, Any]) -> Simulation:
         return Simulation.model_validate(values)
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-        raise ConfigError(_sentence(error).replace(f"key `{key}`", f"--{key.replace('_', '-')}")) from None
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first mistake as one sentence; how many more there are. Values are not echoed whole."""
-    first, *rest = error.errors()
-    parts = [str(part) for part in first["loc"]]
-    key = " ".join(".".join(parts).split())  # a key may hold line breaks; a sentence may not
-    found = first["input"]
-    shown = repr(found) if isinstance(found, (str, int, float, bool, date)) else type(found).__name__
-    shown = _HIDDEN.sub(lambda hidden: "...@" if hidden[0].endswith("@") else "...", shown)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    if first["type"] == "extra_forbidden":
-        text = f"unknown key `{key}`{did_you_mean(parts[-1], _siblings(parts))}"
-    elif first["type"] == "missing":
-        text = f"key `{key}` is missing"
-    elif first["type"] == "value_error":
-        where = "" if not parts else f"[{key}]: " if shown == "dict" else f"key `{key}` = {shown}: "
-        text = f"{where}{first['ctx']['error']}"
-    else:
-        message = first["msg"][0].lower() + first["msg"][1:]
-        text = f"key `{key}`: {message}, found {shown}"
-    more = f" (and {len(rest)} more)" if rest else ""
-    return text + more
-
-
-def _siblings(parts: list[str]) -> list[str]:
-    """The keys that the section of an unknown key does have."""
-    model: type[BaseModel] = Experiment
-    for part in parts[:-1]:
-        annotation = model.model_fields[part].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
-    return list(model.model_fields)
+        raise ConfigError(
+            mistakes.sentence(error, Simulation).replace(f"key `{key}`", f"--{key.replace('_', '-')}")
+        ) from None
 
 
 def _neighbour(path: Path) -> str:

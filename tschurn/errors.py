@@ -26,6 +26,10 @@ class UserError(TschurnError):
     exit_code = 2
 
 
+class CommandError(UserError):
+    """The command line is wrong: an unknown option, a value that cannot be read, two that do not go together."""
+
+
 class ConfigError(UserError):
     """The experiment file is wrong: an unknown key, a wrong value, a file that is not TOML."""
 
@@ -52,6 +56,13 @@ class RunFolderError(UserError):
 
 class ModelError(UserError):
     """A saved model cannot be used: it is none, is damaged, or was trained on other features."""
+
+
+class MachineError(TschurnError):
+    """The machine ran out of something: disk, memory, or a process that the system ended. Try again once it is mended;
+    what is finished stays."""
+
+    exit_code = 4
 
 
 class MissingExtraError(UserError):

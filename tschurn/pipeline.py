@@ -531,7 +531,8 @@ class _Stages:
 def _worth(log: StageFolder) -> str:
     """The finished stage `log` → how many findings there are, before anything is computed from it."""
     found = log.read(c.QUALITY)["severity"].value_counts()
-    return f"{found.get('warning', 0)} warnings and {found.get('note', 0)} notes on its quality"
+    counts = {name: int(found.get(name, 0)) for name in ("warning", "note")}
+    return " and ".join(f"{n} {name}{'s' * (n != 1)}" for name, n in counts.items()) + " on its quality"
 
 
 def reading_simulated(experiment: Experiment, folder: Path) -> Experiment:

@@ -27,7 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tschurn import disk
+from tschurn import __version__, disk
 from tschurn.counters import Counters
 from tschurn.errors import ContractError, RunFolderError
 from tschurn.processes import PeakMemory
@@ -249,6 +249,7 @@ class Run:
             self.folder / "manifest.json",
             {
                 "experiment": experiment,
+                "tschurn": __version__,
                 "versions": versions(),
                 "python": platform.python_version(),
                 "platform": platform.platform(),

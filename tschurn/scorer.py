@@ -145,10 +145,10 @@ class Scorer:
 
     def calibrated(self, target: str) -> tuple[Calibration, Intervals]:
         """A target's calibration and intervals: the newest there are."""
-        from tschurn.models import refit
+        from tschurn.models import refit, saved
 
         newer = self.folder / RECALIBRATED / target
-        own = self.stage(f"models.{target}") / refit.REFIT
+        own = self.stage(f"models.{target}") / saved.REFIT
         return refit.load_calibration(newer if self.recalibration and newer.is_dir() else own)
 
     def part(self, event_log: ir.Table, acts: ir.Table, wanted: Wanted) -> dict[str, pd.DataFrame]:

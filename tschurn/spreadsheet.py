@@ -14,6 +14,8 @@ import pandas as pd
 
 from tschurn.errors import ListError, did_you_mean
 
+MOST_BYTES, MOST_CELLS = 512 << 20, 100_000_000  # of a CSV file; of a Parquet file: a million users have some millions
+
 # OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
 # blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
 _BLANK = r"[\x00-\x20\x7f\u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
@@ -38,9 +40,12 @@ def read(path: Path, required: Sequence[str]) -> pd.DataFrame:
 
     Lines without any cell are left out. Raises ListError: no such file, no table, no column of `required`.
     """
-    if not path.is_file():
-        raise ListError(f"{path}: no such file")
-    frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    try:
+        if not path.is_file():
+            raise ListError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
+        frame = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    except OSError as error:
+        raise ListError(f"{str(path)[:300]}: cannot be read ({error.strerror or error})") from None
     frame.columns = [str(name).strip() for name in frame.columns]
     for name in required:
         if name not in frame.columns:
@@ -155,9 +160,13 @@ def _parquet(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ListError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+        with pq.ParquetFile(path) as file:
+            cells = file.metadata.num_rows * file.metadata.num_columns
+            if cells > MOST_CELLS:
+                raise ListError(f"{path}: says that it has {cells:,} cells, at most {MOST_CELLS:,} are read")
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise ListError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]})") from None
     frame = table.to_pandas(integer_object_nulls=True).astype(object)
     return _cells(frame.where(frame.notna(), "").astype("str"))
 
@@ -175,6 +184,8 @@ def _first_only(found: re.Match[str]) -> str:
 
 def _decoded(path: Path) -> str:
     """The text of a file as spreadsheets save it: UTF-8, UTF-16 with its mark, or the code page of a Korean machine."""
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ListError(f"{path}: has {size:,} bytes, at most {MOST_BYTES:,} are read; is it a list?")
     raw = path.read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -172,7 +173,8 @@ def _fault(faults: Sequence[tuple[Job, BaseException]]) -> TschurnError:
 
 
 def _quiet(threads: int) -> None:
-    """Before a worker imports anything heavy: its thread pools, and the libraries' chatter."""
+    """Before a worker imports anything heavy: its thread pools, and the libraries' chatter; it ends with its run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "tensorflow")

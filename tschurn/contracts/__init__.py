@@ -6,6 +6,7 @@ outcome, eligible, closed, history, priority. The tables stand by the stage that
 from here.
 """
 
+from tschurn.contracts.drift import *
 from tschurn.contracts.events import *
 from tschurn.contracts.explain import *
 from tschurn.contracts.exploration import *

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,6 +20,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from tschurn.errors import LogError, MissingExtraError
+from tschurn.events.complaints import enough, reading
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -33,8 +32,6 @@ DATABASE = (".duckdb", ".ddb", ".db")
 _UTC = dt.Timestamp(timezone="UTC")
 _HOUR_US = 3_600_000_000
 _EPOCH = date(1970, 1, 1)
-# Modules whose exceptions are the engine's complaints.
-_COMPLAINS = {"duckdb", "psycopg", "pyspark", "py4j"}
 
 
 @ibis.udf.scalar.builtin(name="epoch_us")
@@ -120,7 +117,8 @@ def hour(micros: ir.IntegerValue) -> ir.IntegerValue:
 # --- connections ----------------------------------------------------------------------------------
 def local(threads: int, memory_mib: int = 1024) -> BaseBackend:
     """→ an in-process engine that knows no other zone than UTC and goes to disk beyond `memory_mib`."""
-    backend = ibis.duckdb.connect(threads=threads)
+    with enough("the in-process engine"):
+        backend = ibis.duckdb.connect(threads=threads)
     spill = Path(tempfile.gettempdir()) / f"tschurn-{os.getpid()}"
     # its own progress bar would go to the output between ours
     settings = "SET TimeZone = 'UTC'", f"SET memory_limit = '{int(memory_mib)}MiB'", "SET enable_progress_bar = false"
@@ -213,8 +211,9 @@ def read_parquet(backend: BaseBackend, files: Sequence[Path]) -> ir.Table:
     """Parquet files → a table with their own types."""
     names = [str(f) for f in files]
     if backend.name == "pyspark":
-        return _spark_table(backend, backend._session.read.option("mergeSchema", "true").parquet(*_as_they_are(names)))
-    table = backend.read_parquet(names, union_by_name=True)
+        frame = backend._session.read.option("mergeSchema", "true").parquet(*_escaped(names))
+        return _spark_table(backend, frame)
+    table = backend.read_parquet(_as_they_are(names), union_by_name=True, hive_partitioning=False)
     # Ibis does not know instants by the nanosecond
     unknown = {n: table[n].cast(_UTC) for n, t in table.schema().items() if t.is_unknown() and "TIMESTAMPTZ" in str(t)}
     return table.mutate(**unknown) if unknown else table
@@ -234,10 +233,10 @@ def read_text(
         options = {"header": "true", "sep": separator, "escape": '"', "multiLine": "true", "enforceSchema": "true"}
         options["mode"] = "FAILFAST"  # what Spark drops it does not count, so that nothing is dropped
         texts = StructType([StructField(name, StringType()) for name in columns])
-        return _spark_table(backend, backend._session.read.options(**options).schema(texts).csv(_as_they_are(names)))
+        return _spark_table(backend, backend._session.read.options(**options).schema(texts).csv(_escaped(names)))
     skipping = {"ignore_errors": True, "store_rejects": True, "rejects_limit": MOST_BROKEN} if skip_broken else {}
     return backend.read_csv(
-        names, columns=dict.fromkeys(columns, "VARCHAR"), auto_detect=False, header=True, delim=separator, quote='"',
+        _as_they_are(names), hive_partitioning=False, columns=dict.fromkeys(columns, "VARCHAR"), auto_detect=False, header=True, delim=separator, quote='"',
         escape='"', **skipping,
     )  # fmt: skip
 
@@ -256,6 +255,11 @@ def broken_lines(backend: BaseBackend) -> list[tuple[str, int, str]]:
 
 
 def _as_they_are(names: list[str]) -> list[str]:
+    """Paths that DuckDB does not read as patterns. (Nor, told so, as values of columns: user_id=7/events.csv.)"""
+    return ["".join(f"[{c}]" if c in "*?[" else c for c in name) for name in names]
+
+
+def _escaped(names: list[str]) -> list[str]:
     """Paths that Spark does not read as patterns."""
     return ["".join(f"\\{c}" if c in "\\{}[]*?" else c for c in name) for name in names]
 
@@ -333,30 +337,3 @@ def close(backend: BaseBackend) -> None:
     """End a connection; a Spark session stays, since it may be the caller's."""
     if backend.name != "pyspark":
         backend.disconnect()
-
-
-@contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turn the engine's complaints about the user's log into one sentence that begins with `what`."""
-    try:
-        yield
-    except Exception as error:
-        if type(error).__module__.split(".")[0].lstrip("_") not in _COMPLAINS:
-            raise
-        raise LogError(f"{what}: cannot be read: {_said(error)[:300]}") from error
-
-
-def _said(error: Exception) -> str:
-    """What an engine's error says, in a line."""
-    text = " ".join(str(error).split())
-    if line := re.search(r"CSV Error on Line: (\d+)", text):
-        why = re.search(
-            r"Expected Number of Columns: \d+ Found: \d+|Invalid unicode|Maximum line size|Value with unt\w+ quote",
-            text,
-        )
-        file = re.search(r"file = (\S.*?) delimiter =", text)
-        where = f"{file[1]}, " if file else ""
-        return f"{where}row {int(line[1]) - 1}: {why[0] if why else 'no row of this table'}; correct or remove the row"
-    if spark := re.search(r"\[[A-Z_.0-9]+\] .*?(?= SQLSTATE|$)", text):
-        return spark[0]
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -76,7 +76,8 @@ def daily_of(experiment: Experiment, folder: Path) -> Iterator[ir.Table]:
     """A folder that `read` filled → DAILY."""
     backend = engine.local(experiment.run.threads, experiment.run.memory_mib)
     try:
-        yield backend.read_parquet(folder / DAILY_FILE)
+        with engine.enough(log_name(experiment.log)):
+            yield backend.read_parquet(folder / DAILY_FILE)
     finally:
         engine.close(backend)
 

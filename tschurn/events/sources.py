@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import gzip
-import zlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +14,14 @@ import ibis.expr.types as ir
 
 from tschurn.config import POSTGRES, Columns, Log
 from tschurn.errors import LogError, did_you_mean
-from tschurn.events import datasets, engine
+from tschurn.events import datasets, engine, texts, unpacked
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-_PEEK, _LONGEST = 1 << 20, 1 << 18  # bytes that are looked at of a text file; characters of its lines
+_SHOWN = 400  # characters of names in a message
+_NO_LETTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # line breaks and the like; what is not UTF-8
 OPTIONAL = ("actor", "value", "object")
 
 
@@ -78,33 +77,48 @@ def place(path: str) -> Place:
 
 def _files(path: Path) -> list[Path]:
     """The files that a log consists of, in a stable order."""
-    if path.is_dir():
-        found = [p for p in path.rglob("*") if p.is_file() and _kind(p) in ("csv", "parquet")]
-        if not found:
-            raise LogError(f"{path}: the folder has no file that ends in {_endings()}")
-    elif path.is_file():
-        found = [path]
-    else:
-        found = [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]
-        if not found:
-            raise LogError(f"{path}: no such file (from the working directory {Path.cwd()}){_near(path)}")
+    try:
+        found = _found(path)
+        empty = [file for file in found if file.stat().st_size == 0]
+    except OSError as error:
+        raise LogError(f"{str(path)[:_SHOWN]}: cannot be read ({error.strerror})") from None
     for file in found:
+        if _NO_LETTER.search(str(file)):  # an engine would take it for another name, or for none
+            raise LogError(f"{ascii(str(file))[1:-1]}: its name holds what is no letter; rename it")
         if not _kind(file):
             raise LogError(f"{file}: expected a file that ends in {_endings()}")
-        if file.stat().st_size == 0:
-            raise LogError(f"{file}: the file is empty (0 bytes)")
+    if empty:
+        raise LogError(f"{empty[0]}: the file is empty (0 bytes)")
     if len({_kind(f) for f in found}) > 1:
         raise LogError(f"{path}: holds CSV and Parquet files; give a path to one of the two kinds")
     return sorted(found)
+
+
+def _found(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [p for p in path.rglob("*") if p.is_file() and _kind(p) in ("csv", "parquet")]
+        missing = f"{path}: the folder has no file that ends in {_endings()}"
+    elif path.exists() or path.is_symlink():
+        raise LogError(f"{path}: is no file but a pipe, a device, or a link that leads nowhere")
+    else:
+        found = [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]
+        missing = f"{str(path)[:_SHOWN]}: no such file (from the working directory {Path.cwd()}){_near(path)}"
+    if not found:
+        raise LogError(missing)
+    return found
 
 
 def open_place(backend: BaseBackend, where: Place, skip_broken: bool = False) -> ir.Table:
     """Place → its raw table. Raises LogError for what cannot be read, naming the broken file among good ones."""
     if where.kind == "csv":
         for file in where.files:
-            _peek(file)
+            texts.refuse_if_none(file)
         return _texts(backend, where, skip_broken)
     if where.kind == "parquet":
+        for file in where.files:
+            unpacked.refuse_parquet(file)
         try:
             with engine.reading(where.path):
                 return engine.read_parquet(backend, where.files)
@@ -123,7 +137,7 @@ def _texts(backend: BaseBackend, where: Place, skip_broken: bool) -> ir.Table:
     """Text files as one table: files with the same header at once, columns that one lacks are null there."""
     groups: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
     for file in where.files:
-        groups.setdefault((_separator(file), _apart(_header(file))), []).append(file)
+        groups.setdefault((texts.separator(file), texts.apart(texts.header(file))), []).append(file)
     with engine.reading(where.path):
         tables = [engine.read_text(backend, f, names, mark, skip_broken) for (mark, names), f in groups.items()]
     if len(tables) == 1:
@@ -132,12 +146,6 @@ def _texts(backend: BaseBackend, where: Place, skip_broken: bool) -> ir.Table:
     return ibis.union(
         *(t.select(**{n: t[n] if n in t.columns else ibis.null("string") for n in every}) for t in tables)
     )
-
-
-def _apart(names: list[str]) -> tuple[str, ...]:
-    """Names of columns, those that are there before in any case numbered: engines want them apart."""
-    seen = [name.lower() for name in names]
-    return tuple(n if seen.index(n.lower()) == k else f"{n} ({k + 1})" for k, n in enumerate(names))
 
 
 def open_logs(backend: BaseBackend, log: Log) -> list[RawLog]:
@@ -214,7 +222,7 @@ def _raw_log(
         alike = [p for p in present if p.lower() == name.lower()]
         if name not in present and (role not in OPTIONAL or role in given or alike):
             raise LogError(
-                f"{where.path}: no column `{name}` (the log's `{role}`); it has: {', '.join(present[:30])}; "
+                f"{where.path}: no column `{name}` (the log's `{role}`); it has: {_shown(present)}; "
                 f"name it under [{section}] {role} = ...{did_you_mean(name, present)}"
             )
     _refuse_twins(where, [getattr(columns, role) for role in roles])
@@ -224,7 +232,7 @@ def _raw_log(
 def _refuse_twins(where: Place, names: list[str]) -> None:
     """Raise LogError when a column that is asked for is there twice (engines rename or merge the second one)."""
     for file in where.files if where.kind in ("csv", "parquet") else []:
-        header = [name.lower() for name in _header(file)]
+        header = [name.lower() for name in _names_in(file)]
         for name in names:
             if header.count(name.lower()) > 1:
                 raise LogError(
@@ -232,44 +240,16 @@ def _refuse_twins(where: Place, names: list[str]) -> None:
                 )
 
 
-def _header(file: Path) -> list[str]:
-    if _kind(file) == "parquet":
-        import pyarrow.parquet as pq
+def _names_in(file: Path) -> list[str]:
+    """The columns of a file, those that are there twice as well."""
+    import pyarrow.parquet as pq
 
-        return pq.read_schema(file).names
-    return next(csv.reader([_first_line(file)], delimiter=_separator(file)), [])
-
-
-def _separator(file: Path) -> str:
-    """What stands between the columns of a text file."""
-    return "," if _kind(file) == "parquet" else max(",;\t|", key=_first_line(file).count)
-
-
-def _first_line(file: Path) -> str:
-    return _start(file).split("\n", 1)[0].rstrip("\r")
-
-
-def _peek(file: Path) -> None:
-    """Raise LogError for a text file that is no table: broken gzip, binary, or without an end of line."""
-    start = _start(file)
-    if "\0" in start:
-        raise LogError(f"{file}: is not text (it holds zero bytes); expected a CSV file in UTF-8")
-    longest = max(len(line) for line in start.split("\n"))
-    if longest > _LONGEST:
-        raise LogError(f"{file}: has a line of more than {longest - 1:,} characters; expected one line for each act")
-
-
-def _start(file: Path) -> str:
-    try:
-        with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as stream:
-            return stream.read(_PEEK).decode("utf-8-sig", errors="replace")
-    except (OSError, EOFError, zlib.error) as error:
-        raise LogError(f"{file}: cannot be read: {error}") from None
+    return pq.read_schema(file).names if _kind(file) == "parquet" else texts.header(file)
 
 
 def _chosen(where: Place, present: dict[str, tuple[str, str, str]]) -> tuple[str, str, str]:
     """The table that is meant, among those that are there by schema.name."""
-    shown = ", ".join(list(present)[:20]) or "no table at all"
+    shown = _shown(list(present)[:20]) or "no table at all"
     if where.table is None:
         if len(present) == 1:
             return next(iter(present.values()))
@@ -294,7 +274,13 @@ def _endings() -> str:
     return ", ".join((*_CSV, *engine.PARQUET, *engine.DATABASE))
 
 
+def _shown(names: list[str]) -> str:
+    """Names of columns or tables, as far as they fit into a sentence."""
+    text = ", ".join(_NO_LETTER.sub("?", name) for name in names[:30])
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
 def _near(path: Path) -> str:
     folder = path.parent
-    names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    names = sorted(p.name for p in folder.iterdir() if not _NO_LETTER.search(p.name)) if folder.is_dir() else []
     return did_you_mean(path.name, names, str(folder / "{}"))

@@ -149,6 +149,9 @@ def _explained(
     told: Told, windows: Windows, rows: np.ndarray, direct: DirectExplainer | None, threads: int
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """→ values and contributions of the explanation's columns [n × columns], and their base (0 of a model itself)."""
+    if not len(rows):  # LightGBM explains one window at least
+        none = np.zeros((0, len(told.columns) if direct is None else len(direct.columns)))
+        return none, none, 0.0
     if told.surrogate is None:
         return direct.values(rows), direct.contributions(rows), 0.0
     values = FlatWindows(windows, 0).matrix(rows, told.columns)

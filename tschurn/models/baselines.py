@@ -19,6 +19,7 @@ from tschurn.models.boosting import Boosting
 from tschurn.models.evaluation import average_precision
 from tschurn.models.model import Model
 from tschurn.models.scaling import signed_log1p
+from tschurn.models.stored import finite, read_note
 from tschurn.models.views import VIEWS
 
 Validation = tuple[np.ndarray, np.ndarray]  # rows, labels
@@ -54,9 +55,9 @@ class MostFrequent(Model):
 
     @classmethod
     def load(cls, folder: Path) -> MostFrequent:
-        """The inverse of `save`."""
+        """The inverse of `save`. Raises OSError, ValueError, KeyError or TypeError."""
         model = cls()
-        model._log_odds = json.loads((folder / "model.json").read_text())["log_odds"]
+        model._log_odds = float(finite([read_note(folder / "model.json")["log_odds"]])[0])
         return model
 
 
@@ -120,11 +121,15 @@ class Logistic(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Logistic:
-        """The inverse of `save`."""
-        note = json.loads((folder / "model.json").read_text())
+        """The inverse of `save`. Raises OSError, ValueError, KeyError or TypeError."""
+        note = read_note(folder / "model.json")
         model = cls(note["name"], note["view"])
-        model._penalty, model._intercept = note["penalty"], note["intercept"]
-        model._coefficients, model._mean, model._scale = (np.array(note[k]) for k in ("coefficients", "mean", "scale"))
+        model._penalty, model._intercept = finite([note["penalty"], note["intercept"]]).tolist()
+        model._coefficients, model._mean, model._scale = (finite(note[k]) for k in ("coefficients", "mean", "scale"))
+        if not len(model._coefficients) == len(model._mean) == len(model._scale) or (model._scale <= 0).any():
+            raise ValueError("its coefficients, means and scales do not fit together")
+        if model.view not in VIEWS:
+            raise ValueError(f"{str(model.view)[:40]!r} is no view")
         return model
 
     def _logged(self, windows: Windows, rows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from tschurn.contracts import Windows
+from tschurn.models.booster_text import checked
 from tschurn.models.model import Model
+from tschurn.models.stored import finite, read_note, read_text, whole
 from tschurn.models.views import VIEWS
 
 Validation = tuple[np.ndarray, np.ndarray]  # rows, labels
@@ -25,6 +27,7 @@ START = {"learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 100, "feat
 # What an analyst would try besides; tried after a search, so that it never ends below them.
 TREE_SIZES = ({"num_leaves": 31, "min_data_in_leaf": 30}, {"num_leaves": 7, "min_data_in_leaf": 30})
 _BLOCK = 16384
+_MOST_ROUNDS, _MOST_THREADS = 100_000, 1024
 
 
 class Boosting(Model):
@@ -86,13 +89,19 @@ class Boosting(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Boosting:
-        """The inverse of `save`."""
+        """The inverse of `save`. Raises OSError, ValueError, KeyError or TypeError: LightGBM never sees other text than
+        its own, nor parameters that name files or machines."""
         import lightgbm as lgb
 
-        note = json.loads((folder / "model.json").read_text())
+        note = read_note(folder / "model.json")
         model = cls(note["name"], note["view"], 0, 1)
-        model.rounds, model.stops_early, model.parameters = note["rounds"], note["stops_early"], note["parameters"]
-        model._booster = lgb.Booster(model_str=(folder / "booster.txt").read_text())
+        model.rounds, model.stops_early = whole(note["rounds"], 1, _MOST_ROUNDS), bool(note["stops_early"])
+        model.parameters = dict(note["parameters"])
+        finite([v for k, v in model.parameters.items() if k != "objective"])
+        if model.view not in VIEWS or model.parameters["objective"] != _ALWAYS["objective"]:
+            raise ValueError("is of another kind than tschurn fits")
+        whole(model.parameters["num_threads"], 0, _MOST_THREADS)
+        model._booster = lgb.Booster(model_str=checked(read_text(folder / "booster.txt")))
         return model
 
     def _predict(self, matrix: np.ndarray, **what: bool) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tschurn.models.evaluation import expected_calibration_error
+from tschurn.models.stored import finite
 
 METHODS = ("platt", "beta", "isotonic")  # the simplest first
 ISOTONIC_POSITIVES = 1000  # fewer, and isotonic steps follow the noise (design rule)
@@ -44,8 +45,15 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
-        """The inverse of `to_dict`."""
-        return cls(values["method"], tuple(values["x"]), tuple(values["p"]), tuple(values["tried"]))
+        """The inverse of `to_dict`. Raises ValueError, KeyError or TypeError."""
+        x, p = finite(values["x"]), finite(values["p"])
+        if values["method"] == "isotonic":
+            fits = len(x) == len(p) > 0 and (np.diff(x) >= 0).all() and (np.diff([0, *p, 1]) >= -_TIE).all()
+        else:
+            fits = (len(x), len(p)) == ({"platt": 1, "beta": 2}.get(values["method"]), 1) and (x >= 0).all()
+        if not fits:
+            raise ValueError("is no rising map from log-odds to probabilities")
+        return cls(values["method"], tuple(x.tolist()), tuple(p.tolist()), tuple(values["tried"]))
 
 
 def fit_calibration(log_odds: np.ndarray, y: np.ndarray, user: np.ndarray, seed: int) -> Calibration:

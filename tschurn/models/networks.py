@@ -22,6 +22,7 @@ from tschurn.models.forward_shared import forward_shared
 from tschurn.models.graphs import ARCHITECTURES, WINDOW_ARCHITECTURES, Averaged, Hyperparameters, Shape, graph
 from tschurn.models.model import Model
 from tschurn.models.scaling import Piecewise, Scaling, fit_history_quantiles, window_scalings
+from tschurn.models.stored import network_of, read_note, read_weights, weight_shapes
 
 PATIENCE = 2  # epochs without a better validation log loss before training stops
 _SCORED_AT_ONCE = 512  # windows whose values stay in a core's cache
@@ -112,18 +113,21 @@ class Network(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Network:
-        """The inverse of `save`: the network of the architecture that was saved."""
-        note = json.loads((folder / "model.json").read_text())
-        network = make_network(
-            note["name"], Hyperparameters(**note["hyperparameters"]), note["seed"], note["epochs"],
-            tuple(note["targets"]),
-        )  # fmt: skip
-        network._shape = Shape(**note["shape"])
+        """The inverse of `save`: the network of the architecture that was saved.
+
+        Raises OSError, ValueError, KeyError, TypeError or zipfile.BadZipFile.
+        """
+        note = read_note(folder / "model.json")
+        hyperparameters, shape = network_of(note)
+        targets = tuple(note["targets"])
+        if not set(targets) <= set(LABELS) or len(targets) != shape.targets:
+            raise ValueError("its targets are not ours")
+        network = make_network(note["name"], hyperparameters, note["seed"], note["epochs"], targets)
+        network._shape = shape
         network._inputs_from_dict(note["inputs"])
-        if network._channels() != network._shape.daily:
-            raise ValueError(f"{network._channels()} channels a day expected, {network._shape.daily} found")
-        with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-            network._weights = {path: stored[path] for path in stored.files}
+        if network._channels() != shape.daily:
+            raise ValueError(f"{network._channels()} channels a day expected, {shape.daily} found")
+        network._weights = read_weights(folder / "weights.npz", weight_shapes(hyperparameters, shape))
         return network
 
     @abstractmethod

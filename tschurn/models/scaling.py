@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from tschurn.contracts import Windows
+from tschurn.models.stored import finite
 
 SCALINGS = ("none", "standard", "minmax", "log1p_standard", "piecewise")
 QUANTILES = 48  # of a column, for its piecewise encoding
 _BLOCK = 8192
+_MOST_COLUMNS = 65_536
 _QUANTILES_FROM = 50_000  # windows at most, evenly taken
 _ROWS_IN_CACHE = 256
 _FARTHEST = 50.0  # a scaled value: what is farther out is a mistake in the log or an infinity
@@ -56,8 +58,11 @@ class Scaling:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Scaling:
-        """The inverse of `to_dict`."""
-        return cls(values["log"], np.array(values["shift"]), np.array(values["scale"]))
+        """The inverse of `to_dict`. Raises ValueError, KeyError or TypeError."""
+        found = cls(bool(values["log"]), finite(values["shift"]), finite(values["scale"]))
+        if found.shift.shape != found.scale.shape or (found.scale <= 0).any():
+            raise ValueError("a scaling whose shifts and scales do not fit together")
+        return found
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,14 @@ class Piecewise:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Piecewise:
-        """The inverse of `to_dict`."""
-        return cls(
-            np.array(values["column"], np.int64), *(np.array(values[end], np.float32) for end in ("low", "high"))
-        )
+        """The inverse of `to_dict`. Raises ValueError, KeyError or TypeError."""
+        column, low, high = (finite(values[name]) for name in ("column", "low", "high"))
+        if not len(column) == len(low) == len(high) or not np.isin(column, np.arange(_MOST_COLUMNS)).all():
+            raise ValueError("quantiles that do not fit together")
+        found = cls(column.astype(np.int64), low.astype(np.float32), high.astype(np.float32))
+        if not (found.high > found.low).all():
+            raise ValueError("quantiles that do not rise")
+        return found
 
 
 def fit_piecewise(values: np.ndarray) -> Piecewise:

@@ -14,10 +14,12 @@ import numpy as np
 
 from tschurn.models.calibration import bounded
 from tschurn.models.evaluation import two_way_weights
+from tschurn.models.stored import finite
 
 ERROR = 0.025  # on each side
 GROUPS = 200  # of scores, in the bootstrap
 REPLICATES = 200
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ class Intervals:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Intervals:
-        """The inverse of `to_dict`."""
-        return cls(**{name: tuple(steps) for name, steps in values.items()})
+        """The inverse of `to_dict`. Raises ValueError, KeyError or TypeError."""
+        found = {name: finite(steps) for name, steps in values.items()}
+        for x, p in (("low_x", "low_p"), ("high_x", "high_p")):
+            rises = (np.diff(found[x]) >= 0).all() and (np.diff([0, *found[p], 1]) >= -_ROUNDING).all()
+            if not len(found[x]) == len(found[p]) > 0 or not rises:
+                raise ValueError(f"`{p}` does not rise over `{x}` from 0 to 1")
+        return cls(**{name: tuple(steps.tolist()) for name, steps in found.items()})
 
 
 def fit_intervals(log_odds: np.ndarray, y: np.ndarray, user: np.ndarray, anchor: np.ndarray, seed: int) -> Intervals:

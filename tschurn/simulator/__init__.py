@@ -1,6 +1,7 @@
 """sizes and rates → a creator platform: its raw log, its list of creators, and the truth behind it.
 
-    population (who) → behaviour (who acts when, and why) → truth (how likely it was)
+    population (who), change (what is different from a day on)
+                     → behaviour (who acts when, and why) → truth (how likely it was)
                                                           → counts, rows (what is logged)
     judgement: a run's results marked by the truth      portrait: what the simulated log looks like
 
@@ -11,7 +12,7 @@ of their own, fans who visit them, paid stickers; the laws, the causes and all n
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ EVENTS_FILE, CREATORS_FILE, TRUTH_FILE = "events.parquet", "creators.csv", f"{TR
 AHEAD = 7  # days of outcome that the truth is about, unless said otherwise
 STEPS = 6
 # The modules that make a simulated log, and those that look at what came of it.
-MAKE = ("__init__", "causes", "population", "behaviour", "truth", "rates", "counts", "rows")
+MAKE = ("__init__", "causes", "population", "change", "behaviour", "truth", "rates", "counts", "rows")
 JUDGE = ("causes", "judgement", "judged_attribution", "portrait")
 
 
@@ -58,7 +59,7 @@ def simulate(
     import numpy as np
     from scipy import stats
 
-    from tschurn.simulator import behaviour, counts, population, rates, rows, truth
+    from tschurn.simulator import behaviour, change, counts, population, rates, rows, truth
 
     progress("simulation", 0, STEPS, "people and rates")
     world = behaviour.World(population.people(settings), population.calendar(settings, ahead), intercept=0.0)
@@ -68,6 +69,10 @@ def simulate(
     chances = np.random.default_rng([settings.seed, 7]).random((settings.days, settings.creators))
     expected = rates.sticker_rates(world, life)
     factor = rates.sticker_factor(expected, life, chances, settings)
+    if (planned := change.planned(settings, ahead)) is not None:  # the rates are those of a platform without it
+        world = replace(world, change=planned)
+        life = behaviour.live(world, uniforms)
+        expected = rates.sticker_rates(world, life)
     stickers = stats.poisson.ppf(chances, factor * expected).astype(int)
 
     progress("simulation", 1, STEPS, "what happens")

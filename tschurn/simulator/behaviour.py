@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from tschurn.simulator.change import Change
 from tschurn.simulator.population import Calendar, People
 
 # Chances per day that the good state ends, and that it comes back.
@@ -61,12 +62,14 @@ class State:
 
 @dataclass(frozen=True)
 class World:
-    """The platform's laws for one run: intercept of the log-odds, and the cause that is off, if one is."""
+    """The platform's laws for one run: intercept of the log-odds, the cause that is off, if one is, and the change
+    that is planned, if one is."""
 
     people: People
     calendar: Calendar
     intercept: float
     off: str | None = None
+    change: Change | None = None
 
     @cached_property
     def pull(self) -> np.ndarray:
@@ -132,7 +135,15 @@ def stacked(states: Sequence[State]) -> State:
 
 def log_odds(state: State, day: int | np.ndarray, world: World) -> np.ndarray:
     """Log-odds of an act on `day`, given the end of the day before; without the shock of `chance`."""
-    return world.pull[day] + mood(state, world)
+    return changed(world.pull[day] + mood(state, world), day, world)
+
+
+def changed(odds: np.ndarray, day: int | np.ndarray, world: World) -> np.ndarray:
+    """Log-odds as they were before any change → as they are on `day`."""
+    if world.change is None:
+        return odds
+    alike, engagement = (np.expand_dims(values[day], -1) for values in (world.change.alike, world.change.engagement))
+    return odds + engagement - (1 - alike) * (odds - world.intercept)
 
 
 def mood(state: State, world: World) -> np.ndarray:

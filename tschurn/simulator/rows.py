@@ -8,7 +8,7 @@ a day, when only stickers, which are paid, were kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,6 +19,7 @@ from tschurn.config import PLATFORM_ZONE, Simulation
 from tschurn.errors import SimulationError
 from tschurn.simulator.behaviour import World
 from tschurn.simulator.causes import CHANNELS, STICKERS
+from tschurn.simulator.change import NEW_NAME, RENAMED
 from tschurn.simulator.counts import Days
 from tschurn.simulator.population import BURN_IN
 
@@ -36,7 +37,7 @@ Counts = Mapping[tuple[str, str], np.ndarray]  # (side, event) → [days × crea
 RHYTHM = (5, 3, 2, 1, 1, 1, 2, 4, 6, 7, 7, 8, 11, 9, 7, 7, 8, 9, 11, 14, 17, 19, 17, 10)
 SESSION_MINUTES = (10.0, 120.0)
 NEAR_SHARE = 0.6  # of the fans' acts while the creator is there
-EVENTS = (*(c.event for c in CHANNELS), *NOWHERE, *ELSEWHERE)
+EVENTS = (*(c.event for c in CHANNELS), *NOWHERE, *ELSEWHERE, NEW_NAME)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Rows:
 def raw_log(world: World, days: Days, counted: Counts, settings: Simulation) -> pa.Table:
     """counts → user_id, actor_id, timestamp (UTC), event, value; settings.rows rows in the order of time."""
     random = np.random.default_rng([settings.seed, 6])
-    rooms = _rooms(world, days, counted, settings, random)
+    rooms = _renamed(_rooms(world, days, counted, settings, random), world, settings)
     paid = np.isin(rooms.event, [EVENTS.index(sticker) for sticker in STICKERS])
     rooms = rooms[paid | ~_lost(rooms.moment, world)]
     extra = [
@@ -110,6 +111,16 @@ def _rooms(
             )
         )
     return _joined(parts)
+
+
+def _renamed(rows: Rows, world: World, settings: Simulation) -> Rows:
+    """The same rows under the names that the tracker gives them."""
+    if world.change is None or not world.change.renamed:
+        return rows
+    drawn = np.random.default_rng([settings.seed, 9]).random(len(rows))
+    since = rows.moment >= (world.change.day - BURN_IN) * DAY
+    renamed = since & (rows.event == EVENTS.index(RENAMED)) & (drawn < world.change.renamed)
+    return replace(rows, event=np.where(renamed, np.int8(EVENTS.index(NEW_NAME)), rows.event))
 
 
 class _Fans:

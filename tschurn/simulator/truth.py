@@ -25,6 +25,7 @@ from tschurn.simulator.behaviour import (
     Life,
     State,
     World,
+    changed,
     idle,
     live,
     log_odds,
@@ -76,7 +77,8 @@ def causes(
 def engagement(world: World, life: Life, days: np.ndarray) -> np.ndarray:
     """→ log-odds of an act on an ordinary day after each of `days`, [days × creators]."""
     state = stacked([life.states[day] for day in days])
-    return world.people.base + world.intercept + mood(state, world) + SHOCK * state.bad["chance"]
+    odds = changed(world.people.base + world.intercept + mood(state, world), days + 1, world)
+    return odds + SHOCK * state.bad["chance"]
 
 
 def sticker_rate(world: World, state: State, acts: np.ndarray, day: int) -> np.ndarray:
@@ -85,6 +87,8 @@ def sticker_rate(world: World, state: State, acts: np.ndarray, day: int) -> np.n
     loyal = world.people.loyal * np.where(top_away, LOYAL_WITHOUT_TOP, 1.0)
     streak = STREAK_RATE * np.clip(state.streak - STREAK_FROM, 0, STREAK_MOST)
     rate = np.where(acts, loyal + streak, IDLE_RATE * loyal)
+    if world.change is not None:
+        rate = rate * world.change.stickers[day]
     return (
         rate
         * np.where(day >= world.people.joined, 1.0, 0.0)

@@ -1,0 +1,71 @@
+"""what an engine complains of → one sentence: about the user's log, or about the machine that is too small for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tschurn import disk
+from tschurn.errors import LogError, MachineError
+
+# Modules whose exceptions are the engine's complaints.
+_COMPLAINS = {"duckdb", "psycopg", "pyspark", "py4j"}
+_OWN_LIMIT = re.compile(r"\([\d.]+ \w+/[\d.]+ \w+ used\)")  # reached, by DuckDB's own account
+_RAN_OUT = re.compile(r"std::bad_alloc|annot allocate memory|failed to map segment|can't start new thread|"
+                      r"Resource temporarily unavailable")  # fmt: skip
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn the engine's complaints about the user's log into one sentence that begins with `what`."""
+    with enough(what):
+        try:
+            yield
+        except Exception as error:
+            if type(error).__module__.split(".")[0].lstrip("_") not in _COMPLAINS or _ran_out(error):
+                raise
+            raise LogError(f"{what}: cannot be read: {_said(error)[:300]}") from error
+
+
+@contextmanager
+def enough(what: str) -> Iterator[None]:
+    """Turn it into MachineError when memory or disk are not enough for `what`."""
+    try:
+        yield
+    except (MachineError, LogError):
+        raise
+    except Exception as error:
+        if disk.is_full(error):
+            raise MachineError(disk.no_room(what)) from error
+        if _ran_out(error):
+            to_do = "raise `memory_mib`" if _OWN_LIMIT.search(str(error)) else "lower `memory_mib` and `threads`"
+            raise MachineError(
+                f"{what}: not enough memory ({_said(error)[:150]}); give the process more, or {to_do} under [run]"
+            ) from error
+        raise
+
+
+def _ran_out(error: Exception) -> bool:
+    """Whether an error says that there is not enough memory, of the machine, the process, or the engine's own."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryException"
+        or (isinstance(error, RuntimeError | ImportError | OSError) and bool(_RAN_OUT.search(str(error))))
+    )
+
+
+def _said(error: Exception) -> str:
+    """What an engine's error says, in a line."""
+    text = " ".join(str(error).split())
+    if line := re.search(r"CSV Error on Line: (\d+)", text):
+        why = re.search(
+            r"Expected Number of Columns: \d+ Found: \d+|Invalid unicode|Maximum line size|Value with unt\w+ quote",
+            text,
+        )
+        file = re.search(r"file = (\S.*?) delimiter =", text)
+        where = f"{file[1]}, " if file else ""
+        return f"{where}row {int(line[1]) - 1}: {why[0] if why else 'no row of this table'}; correct or remove the row"
+    if spark := re.search(r"\[[A-Z_.0-9]+\] .*?(?= SQLSTATE|$)", text):
+        return spark[0]
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
