@@ -1,12 +1,13 @@
 # Everything sets itself up: the virtual environment is made, and made anew when its recipe changes.
 EXPERIMENT ?= complete_journey
 PYTHON ?= python3
+SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report docs faults clean
+.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report docs faults fuzz clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +50,9 @@ bench-report: $(READY)  ## size, building and opening of the report, against oth
 docs: $(READY)  ## build the guide in English and Korean: docs/_build/index.html
 	@for language in en ko; do $(BIN)/sphinx-build -W --keep-going -q -t $$language -c docs docs/$$language docs/_build/$$language || exit 1; done
 	@cp docs/index.html docs/_build/
+
+fuzz: $(READY)  ## change bytes at random and hand them to the doors: benchmarks/FUZZ.md (SECONDS=600)
+	@$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) --report benchmarks/FUZZ.md
 
 faults: $(READY)  ## kill runs, fill their disk, damage their folders, 200 times: benchmarks/FAULTS.md
 	@PYTHONPATH=tests $(BIN)/python -m faults.injector 200 --out benchmarks/FAULTS.md

@@ -26,9 +26,9 @@ from tschurn.features.windows import WindowSet
 from tschurn.models.boosting import Boosting
 from tschurn.models.calibration import Calibration, fit_calibration, level_between
 
-TRAINED = 24  # closed weeks that a run has
-TEST, CALIBRATED = 6, 3  # of them, the last ones and those before
-CHANGES = {"none": None, "tired_creators": 0.6, "bored_fans": 0.7, "fickle_creators": 0.9, "renamed_event": 1.0}
+TRAINED = 40  # closed weeks that a run has: all leaves and campaigns of the platform lie in them
+TEST = 6  # of them, the last ones
+CHANGES = {"none": None, "tired_creators": 1.0, "bored_fans": 0.8, "fickle_creators": 1.0, "renamed_event": 1.0}
 
 
 def main(seeds: int, weeks: int, creators: int) -> None:
@@ -83,12 +83,23 @@ def _windows(settings: Simulation, folder: Path) -> WindowSet:
 
 
 @dataclass(frozen=True)
+class _Model:
+    """Of one target: the model that test saw, the refit on all closed weeks, what to add to the former's log-odds to
+    meet the latter's level, and the calibration."""
+
+    evaluated: Boosting
+    refit: Boosting
+    level: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
 class _Run:
-    """What a run knows: per target the evaluated model and the refit, each with its calibration."""
+    """What a run knows: windows, of each the how manieth anchor it has, and the models."""
 
     windows: WindowSet
-    week: np.ndarray  # of each window, the how manieth anchor
-    models: dict[str, tuple[tuple[Boosting, Calibration], tuple[Boosting, Calibration]]]
+    week: np.ndarray
+    models: dict[str, _Model]
 
     @classmethod
     def of(cls, windows: WindowSet) -> _Run:
@@ -101,27 +112,21 @@ class _Run:
         At the end of the run's log TRAINED anchors are closed and one is open, which is closed a week later: the first
         that no model has learned from; and so on.
         """
-        week = self.week
-        if later is None:
-            looked, closed, scored, which = week < TRAINED, week < TRAINED, week >= TRAINED - TEST, 0
-            scored &= looked
-        else:
-            newest = TRAINED + later
-            looked = scored = (week >= TRAINED) & (week <= newest)
-            closed, which = week < newest, 1
-        rows, index = np.flatnonzero(looked), self.windows.index
+        first, newest = (0, TRAINED) if later is None else (TRAINED, TRAINED + later)
+        rows = np.flatnonzero((self.week >= first) & (self.week <= newest))
+        closed, index = self.week < newest, self.windows.index
         table = index.iloc[rows].assign(closed=closed[rows])
         for label in LABELS.values():
             table[label] = table[label].where(table["closed"])
-        at = np.flatnonzero(scored)
+        at = np.flatnonzero(closed & (self.week >= TRAINED - TEST)) if later is None else rows
         keys = index.iloc[at][["user_id", "anchor_day"]].reset_index(drop=True)
         scores, pushes = [], {}
-        for target, pair in self.models.items():
-            model, calibration = pair[which]
-            log_odds = model.log_odds(self.windows, at)
+        for target, model in self.models.items():
+            used, level = (model.evaluated, model.level) if later is None else (model.refit, 0.0)
+            log_odds = used.log_odds(self.windows, at) + level
             y = index[LABELS[target]].iloc[at].reset_index(drop=True).where(closed[at])
-            scores.append(keys.assign(target=target, log_odds=log_odds, p=calibration(log_odds), y=y))
-            pushes[target] = pd.concat([keys, self._pushes(model, at)], axis=1)
+            scores.append(keys.assign(target=target, log_odds=log_odds, p=model.calibration(log_odds), y=y))
+            pushes[target] = pd.concat([keys, self._pushes(model.evaluated, at)], axis=1)
         return drift.Seen(table.reset_index(drop=True), np.arange(len(rows)), self.windows.profile(rows),
                           pd.concat(scores, ignore_index=True), pushes)  # fmt: skip
 
@@ -131,34 +136,24 @@ class _Run:
         return columns.T.groupby(level=0, sort=False).sum().T
 
 
-def _fitted(
-    windows: WindowSet, week: np.ndarray, target: str
-) -> tuple[tuple[Boosting, Calibration], tuple[Boosting, Calibration]]:
-    """→ the model that test sees, and the refit on all closed weeks, calibrated on test at its level."""
-    y = windows.index[LABELS[target]].fillna(0).to_numpy(np.float64)
-    user = windows.index["user"].to_numpy()
-    test_from = TRAINED - TEST
-    train = np.flatnonzero(week < test_from - CALIBRATED - 1)  # a week lies between: its outcome is the next one's days
-    held = np.flatnonzero((week >= test_from - CALIBRATED) & (week < test_from - 1))
-    test, closed = np.flatnonzero((week >= test_from) & (week < TRAINED)), np.flatnonzero(week < TRAINED)
+def _fitted(windows: WindowSet, week: np.ndarray, target: str) -> _Model:
+    y, user = windows.index[LABELS[target]].fillna(0).to_numpy(np.float64), windows.index["user"].to_numpy()
+    test = np.flatnonzero((week >= TRAINED - TEST) & (week < TRAINED))
     models = []
-    for rows in (train, closed):
-        model = Boosting("lightgbm", "flat", 7, 2)
+    for until in (TRAINED - TEST - 1, TRAINED):  # a week lies between: its outcome is on the first days of test
+        rows, model = np.flatnonzero(week < until), Boosting("lightgbm", "flat", 7, 2)
         model.rounds, model.stops_early = 80, False
         model.fit(windows, rows, y[rows])
         models.append(model)
-    evaluated, refit = models
-    before = evaluated.log_odds(windows, held)
-    first = fit_calibration(before, y[held], user[held], 7)
-    on_test = evaluated.log_odds(windows, test)
-    moved = on_test + level_between(on_test, refit.log_odds(windows, test))
-    return (evaluated, first), (refit, fit_calibration(moved, y[test], user[test], 7))
+    before = models[0].log_odds(windows, test)
+    level = level_between(before, models[1].log_odds(windows, test))
+    return _Model(*models, level, fit_calibration(before + level, y[test], user[test], 7))
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--weeks", type=int, default=6)
-    arguments.add_argument("--creators", type=int, default=400)
+    arguments.add_argument("--creators", type=int, default=750)
     given = arguments.parse_args()
     main(given.seeds, given.weeks, given.creators)

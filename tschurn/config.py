@@ -6,6 +6,7 @@ stable, since other people's files rely on them: add, do not rename.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -34,6 +35,8 @@ class Section(BaseModel):
 
 
 MOST_BYTES = 1 << 20  # of an experiment file
+# A key of many parts: what reads TOML takes time and memory by the square of them (200 kB took 23 GiB).
+_MANY_PARTS = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
 POSTGRES = ("postgresql://", "postgres://")
 
 
@@ -53,7 +56,7 @@ def _plain(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[str, Field(max_length=255), AfterValidator(_plain)]
 Address = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_plain), AfterValidator(_address)]
 
 
@@ -225,7 +228,7 @@ class Simulation(Section):
     @field_validator("change_strength")
     @classmethod
     def _of_a_change(cls, value: float, known: ValidationInfo) -> float:
-        if known.data.get("change", value) is None:
+        if known.data.get("change", value) is None and value != cls.model_fields["change_strength"].default:
             raise ValueError("is the strength of a `change`, and there is none")
         return value
 
@@ -516,6 +519,9 @@ class Experiment(Section):
         return self
 
 
+_TOO_DEEP = "is nested too deeply for an experiment file"
+
+
 def load(path: str | Path) -> Experiment:
     """Experiment file → Experiment.
 
@@ -532,7 +538,7 @@ def load(path: str | Path) -> Experiment:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply for an experiment file") from None
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from None
     except ValueError as error:  # of TOML, and of numbers with thousands of digits
         raise ConfigError(f"{path}: is not valid TOML: {mistakes.quiet(str(error))}") from None
     return parse(raw, str(path))
@@ -548,7 +554,7 @@ def parse(raw: dict[str, Any], source: str) -> Experiment:
     except ValidationError as error:
         raise ConfigError(f"{source}: {mistakes.sentence(error, Experiment)}") from None
     except RecursionError:
-        raise ConfigError(f"{source}: is nested too deeply for an experiment file") from None
+        raise ConfigError(f"{source}: {_TOO_DEEP}") from None
 
 
 def _text(path: Path) -> str:
@@ -559,7 +565,10 @@ def _text(path: Path) -> str:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise OSError(0, f"it has more than {MOST_BYTES:,} bytes")
-    return content.decode("utf-8-sig")
+    text = content.decode("utf-8-sig")
+    if _MANY_PARTS.search(text):
+        raise RecursionError
+    return text
 
 
 def with_log(experiment: Experiment, path: str) -> Experiment:

@@ -17,7 +17,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SECRET = r"pass(?:word|wd|phrase)|pwd|secret|token|credential|(?:api|access|private)[_-]?key"
 _SECRET_NAME = re.compile(_SECRET, re.IGNORECASE)
 _SECRET_TEXT = re.compile(rf"://[^\s]*@|(?:{_SECRET})\w*[\"']?\s*[=:]", re.IGNORECASE)
-_PASSWORD = re.compile(r"://[^@]*:[^@]*@|(?:password|passwd|pwd|secret)=", re.IGNORECASE)
+_PASSWORD = re.compile(r"://[^@]*:[^@]*@|(?:password|passwd|pwd|secret)\s*=", re.IGNORECASE)
 NO_PASSWORDS = (
     "holds a password, which would be written into the run folder; take it out and give it in the environment "
     "(PGPASSWORD), in a pgpass file, or by ?service=NAME"
@@ -58,7 +58,11 @@ def password_in(document: Any) -> str | None:
 
 def quiet(told: str) -> str:
     """What a library says of a mistake → the same in one line, unless it may repeat a secret."""
-    return "(not shown, since it may hold a secret)" if _SECRET_TEXT.search(told) else CONTROL.sub(" ", told)[:200]
+    return "(not shown, since it may hold a secret)" if _may_hold_secret(told) else CONTROL.sub(" ", told)[:200]
+
+
+def _may_hold_secret(text: str) -> bool:
+    return bool(_SECRET_TEXT.search(text) or _SECRET_TEXT.search(unquote(text)))
 
 
 def _texts(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -73,14 +77,14 @@ def _texts(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 def _named(parts: Sequence[str]) -> str:
     """A key as it is named in a message: in one line, not too long, without what may be a secret in it."""
     key = " ".join(CONTROL.sub(" ", ".".join(parts)).split())
-    return "..." if _SECRET_TEXT.search(key) else key if len(key) <= 2 * _MOST_SHOWN else key[: 2 * _MOST_SHOWN] + "..."
+    return "..." if _may_hold_secret(key) else key if len(key) <= 2 * _MOST_SHOWN else key[: 2 * _MOST_SHOWN] + "..."
 
 
 def _shown(found: Any, parts: Sequence[str]) -> str:
     """A value as it is shown in a message, unless it may hold a secret."""
     if not isinstance(found, (str, int, float, bool, date)):
         return type(found).__name__
-    if any(_SECRET_NAME.search(part) for part in parts) or (isinstance(found, str) and _SECRET_TEXT.search(found)):
+    if any(_SECRET_NAME.search(part) for part in parts) or (isinstance(found, str) and _may_hold_secret(found)):
         return "a text that is not shown, since it may hold a secret"
     try:
         shown = repr(found)

@@ -16,6 +16,8 @@ from tschurn.errors import ListError, did_you_mean
 
 MOST_BYTES, MOST_CELLS = 512 << 20, 100_000_000  # of a CSV file; of a Parquet file: a million users have some millions
 
+_LONGEST = 200  # characters of an id, a day, a number
+
 # OWASP "CSV injection": a cell that begins so may be run as a formula; control characters and
 # blanks before the sign are skipped by some spreadsheets, and full-width signs count as well.
 _BLANK = r"[\x00-\x20\x7f\u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]"
@@ -54,7 +56,14 @@ def read(path: Path, required: Sequence[str]) -> pd.DataFrame:
         if list(frame.columns).count(name) > 1:
             raise ListError(f"{path}: the column `{name}` is there twice; leave one")
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return frame.dropna(how="all")
+    frame = frame.dropna(how="all")
+    for name in required:
+        length = frame[name].str.len().fillna(0).astype("int64")
+        if (long := length.gt(_LONGEST)).any():
+            row = long.idxmax()
+            raise ListError(f"{path}, column `{name}`, row {row}: has {length[row]:,} characters, at most {_LONGEST} "
+                            "are read; does a quotation mark end too late?")  # fmt: skip
+    return frame
 
 
 def days(cells: pd.Series, where: str) -> pd.Series:
@@ -71,12 +80,12 @@ def days(cells: pd.Series, where: str) -> pd.Series:
     )
     if day_first.notna().all() and month_first.notna().all() and (day_first != month_first).any():
         row = (day_first != month_first).idxmax()
-        raise ListError(f"{where}, row {row}: {either[row]!r} can mean {day_first[row].date()} or "
-                        f"{month_first[row].date()}; write days as {day_first[row].date()}")  # fmt: skip
+        raise ListError(f"{where}, row {row}: {either[row]!r:.100} can mean {day_first[row].date()} "
+                        f"or {month_first[row].date()}; write days as {day_first[row].date()}")  # fmt: skip
     found = found.fillna(day_first if day_first.notna().all() else month_first)
     if (bad := cells.notna() & found.isna()).any():
         row = bad.idxmax()
-        raise ListError(f"{where}, row {row}: expected a day such as 2026-11-22, found {cells[row]!r}")
+        raise ListError(f"{where}, row {row}: expected a day such as 2026-11-22, found {cells[row]!r:.100}")
     return found
 
 
@@ -86,7 +95,7 @@ def numbers(cells: pd.Series, where: str) -> pd.Series:
     found = pd.to_numeric(plain, errors="coerce").astype("float64")
     if (bad := cells.notna() & ~found.abs().lt(float("inf"))).any():
         row = bad.idxmax()
-        raise ListError(f"{where}, row {row}: expected a number, found {cells[row]!r}")
+        raise ListError(f"{where}, row {row}: expected a number, found {cells[row]!r:.100}")
     return found
 
 
@@ -96,7 +105,7 @@ def flags(cells: pd.Series, where: str) -> pd.Series:
     found = cells.str.lower().map(known).astype("boolean")
     if (bad := cells.notna() & found.isna()).any():
         row = bad.idxmax()
-        raise ListError(f"{where}, row {row}: expected true or false, found {cells[row]!r}")
+        raise ListError(f"{where}, row {row}: expected true or false, found {cells[row]!r:.100}")
     return found
 
 
@@ -198,5 +207,5 @@ def _decoded(path: Path) -> str:
 
 
 def _named(columns: pd.Index) -> str:
-    names = [f"`{name}`" for name in columns[:12]]
+    names = [f"`{name:.40}`" for name in columns[:12]]
     return ", ".join(names) + (", ..." if len(columns) > 12 else "")

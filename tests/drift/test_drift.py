@@ -147,10 +147,28 @@ def test_without_outcomes_nothing_is_known_but_what_features_say() -> None:
 
 
 def test_outcomes_of_a_few_only_are_too_few() -> None:
-    run, now = seen(4, level=-3.0)
-    ones = now.scores[(now.scores["y"] == 1).fillna(False)].index[:5]
-    few = now.scores[now.scores["y"].isna() | (now.scores["y"] == 0).fillna(False) | now.scores.index.isin(ones)]
+    run, now = seen(4)
+    open_ones = now.scores["y"].isna()
+    few = pd.concat([now.scores[open_ones], now.scores[~open_ones].head(15)], ignore_index=True)
     assert told(drift.drift(drift.reference(run, 7), replace(now, scores=few)))[0] == "unknown"
+
+
+def test_an_outcome_that_has_all_but_ceased_is_known_by_what_was_expected() -> None:
+    tables = found(5, level=-6.0, users=1000)
+    assert "auc" not in figures(tables).index and told(tables) == ("recalibrate", "level")
+
+
+def test_a_sudden_change_shows_in_the_newest_week_alone() -> None:
+    """Six quiet weeks, then one of another level: in the mean of seven it would be lost."""
+    run, quiet = seen(5, users=1000, later=7)
+    _, changed = seen(5, users=1000, later=7, level=1.2)
+    days = np.unique(quiet.scores["anchor_day"])
+    late = changed.scores["anchor_day"] >= days[-2]  # the newest closed one, and the open one
+    scores = pd.concat([quiet.scores[quiet.scores["anchor_day"] < days[-2]], changed.scores[late]], ignore_index=True)
+    tables = drift.drift(drift.reference(run, 7), replace(quiet, scores=scores))
+    assert told(tables) == ("recalibrate", "level")
+    assert figures(tables).loc["level", "windows"] == scores["y"][scores["anchor_day"] == days[-2]].notna().sum()
+    assert told(drift.drift(drift.reference(run, 7), quiet))[0] == "fine"
 
 
 def test_a_target_without_contributions_is_judged_by_its_outcomes() -> None:

@@ -107,12 +107,12 @@ DRIFT = Table(
 DRIFT_FIGURES = Table(
     "drift_figures",
     "Scores and outcomes then (the run's test anchors; of 'rate' all its closed ones) and now. figure: of the newest "
-    "anchor 'p_mean', 'log_odds' (means) and 'score_psi' (then: the expected one); of the newest closed anchors, which "
-    "no model has learned from, 'rate' (what happened), 'predicted' (mean p; then: the rate now), 'level' and 'slope' "
-    "(then: what is right), 'auc' and 'ap'; 'explained': the share of the move of the mean log-odds that the features' "
-    "moves add up to. low, high: 95 % interval of the difference, by users. ordinary: the largest difference (95 %) "
-    "that the anchors of the run lead one to expect; p: chance of so large a one among them; beyond: p is small enough "
-    "to act on. windows: now.",
+    "anchor 'p_mean', 'log_odds' (means) and 'score_psi' (then: the expected one); of closed anchors that no model has "
+    "learned from (all since the run, or those of the newest span, whichever are less likely by chance) 'rate' (what "
+    "happened), 'predicted' (mean p; then: the rate now), 'level' and 'slope' (then: what is right), 'auc' and 'ap'; "
+    "'explained': the share of the move of the mean log-odds that the features' moves add up to. low, high: 95 % "
+    "interval of the difference, by users. ordinary: the largest difference (95 %) that the anchors of the run lead "
+    "one to expect; p: chance of so large a one among them; beyond: p is small enough to act on. windows: now.",
     ("target", "figure"),
     {
         "target": "string",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+STEADY = 10
 LEAST_FREEDOM = 3  # where a run has few anchors, its weeks may differ more than they seem to
 
 
@@ -52,14 +53,15 @@ def apart(days: pd.Series, span: int) -> np.ndarray:
 
 
 def ordinary(
-    values: np.ndarray, errors: np.ndarray, now_errors: np.ndarray, right: float | None = None
+    values: np.ndarray, errors: np.ndarray, now_errors: np.ndarray, right: float | None = None, steady: bool = False
 ) -> Ordinary | None:
     """A figure at K anchors and its sampling errors there [K], and its sampling errors at the m anchors of now, whose
     mean is judged [m] → Ordinary; None without a value.
 
     Student's prediction interval: the K differ among themselves by their own sampling and by what weeks bring, and so
     will the next; by less than the sampling error on either side they cannot. right: the value that is known to be
-    right, in place of the K values' mean.
+    right, in place of the K values' mean. steady: a figure that weeks move by little, so that its sampling error tells
+    about as much as STEADY weeks more would (a variance moderated as by Smyth 2004).
     """
     known = np.isfinite(values) & np.isfinite(errors)
     values, errors = values[known], errors[known]
@@ -68,7 +70,11 @@ def ordinary(
         return None
     k = len(values)
     between = values.var(ddof=1) if k > 1 else 0.0
-    variance = max(between, (errors**2).mean(), (now_errors**2).mean())
+    sampling, freedom = float((errors**2).mean()), k - 1
+    if steady:
+        between = (freedom * between + STEADY * sampling) / (freedom + STEADY)
+        freedom += STEADY
+    variance = max(between, sampling, float((now_errors**2).mean()))
     share = 1 / len(now_errors) + (1 / k if right is None else 0.0)
     centre = float(values.mean()) if right is None else right
-    return Ordinary(centre, float(np.sqrt(variance * share)), max(k - 1, LEAST_FREEDOM))
+    return Ordinary(centre, float(np.sqrt(variance * share)), max(freedom, LEAST_FREEDOM))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tschurn.drift.outcomes import by_anchor, rate_error
 from tschurn.drift.seen import Seen
 
 WEEKLY = 0.05  # chance of an advice to act, per week, where nothing has changed
-TESTS = 4  # by which a target can ask to act: level, slope, ranking, range
+TESTS = 5  # by which a target can ask to act: level (two ways), slope, ranking, range
 MATTERS = {"level": 0.01, "slope": 0.1, "auc": 0.02}  # the least worth acting on: of p, of the slope, of the AUC
 LEAST = 10  # of each outcome, to say anything of ranking or calibration
 _Z = 1.959963984540054
@@ -90,35 +91,69 @@ def by_span(anchors: pd.DataFrame, span: int) -> pd.DataFrame:
 def _of_outcomes(
     then: pd.DataFrame, test: pd.DataFrame, closed: pd.DataFrame, span: int, level: float, ranking: Ranking
 ) -> list[dict[str, Any]]:
-    """Of the newest closed anchors: rate, predicted, level, slope, auc, ap."""
+    """Of closed anchors rate, predicted, level, slope, auc, ap: of all since the run, which a slow change shows in, or
+    of the newest span alone, which a sudden one does; of the two, the one that is less likely by chance."""
     if not len(closed):
         return []
-    y, user = closed["y"].to_numpy(np.float64), closed["user_id"].to_numpy()
-    n, p_mean, rate = len(y), closed["p"].mean(), y.mean()
+    newest = closed[spans(closed["anchor_day"], span) == 0]
+    if len(newest) == len(closed):
+        return _judged(then, test, closed, span, level, ranking, looks=1)
+    both = [_judged(then, test, part, span, level, known, looks=2) for part, known in ((closed, ranking), (newest, {}))]
+    return min(both, key=lambda rows: min([r["p"] for r in rows if r["figure"] in MATTERS], default=1.0))
+
+
+def _judged(
+    then: pd.DataFrame, test: pd.DataFrame, closed: pd.DataFrame, span: int, level: float, ranking: Ranking, looks: int
+) -> list[dict[str, Any]]:
+    """looks: at how many parts of the closed anchors one has looked; chances to act on are as many times as large."""
+    y, p = closed["y"].to_numpy(np.float64), closed["p"].to_numpy(np.float64)
     now = by_span(by_anchor(closed), span)
+    rows = _rates(then, closed, span, len(now))
+    expected = min(p.sum(), len(p) - p.sum()) >= LEAST  # that many of either outcome, so that none is news
+    happened = min(y.sum(), len(y) - y.sum()) >= LEAST
+    for figure, right, enough in (("level", 0.0, expected), ("slope", 1.0, happened), ("auc", None, happened)):
+        values, errors, now_errors = test[figure], test[f"{figure}_se"], now[f"{figure}_se"]
+        usual = ordinary(values.to_numpy(), errors.to_numpy(), now_errors.to_numpy(), right, steady=figure == "auc")
+        if usual is None or not enough:
+            continue
+        if figure == "level":
+            usual = min(usual, _level_of_rates(then, now, span), key=lambda one: one.chance(now["level"].mean()))
+        row = _row(figure, usual.centre, now[figure].mean(), len(y), usual, None, side=-1 if figure == "auc" else 0)
+        worth = abs(p.mean() - y.mean()) if figure == "level" else abs(row["difference"])
+        chance = min(1.0, looks * row["p"])
+        row |= {"p": chance, "beyond": bool(chance < level and worth >= MATTERS[figure])}
+        rows.append(row | {k: ranking.get(figure, {}).get(k) for k in ("low", "high")})
+    if happened:
+        row = _row("ap", test["ap"].mean(), now["ap"].mean(), len(y), None, None)
+        rows.append(row | {k: ranking.get("ap", {}).get(k) for k in ("low", "high")})
+    return rows
+
+
+def _level_of_rates(then: pd.DataFrame, now: pd.DataFrame, span: int) -> Ordinary:
+    """How much levels differ from week to week as far as base rates tell, of which a run knows all weeks, not those of
+    test alone: outcomes are as far from what is predicted at most as they are from their own mean."""
+    errors = now["level_se"].to_numpy()
+    weight = 1 / (now["labelled"] * now["level_se"] ** 2).mean()  # mean p(1 - p): rates per log-odds
+    known = by_span(then[then["labelled"] > 0], span)
+    rate, labelled = (known["positives"] / known["labelled"]).to_numpy(), known["labelled"].to_numpy()
+    values, sampling = rate / weight, np.sqrt(rate * (1 - rate) / labelled) / weight
+    spread = ordinary(values, sampling, errors)
+    return replace(spread, centre=0.0)
+
+
+def _rates(then: pd.DataFrame, closed: pd.DataFrame, span: int, weeks: int) -> list[dict[str, Any]]:
+    """What happened against the run's closed anchors, and against what was predicted."""
+    y, p, user = closed["y"].to_numpy(np.float64), closed["p"].to_numpy(np.float64), closed["user_id"].to_numpy()
     known = by_span(then[then["labelled"] > 0], span)
     rates = (known["positives"] / known["labelled"]).to_numpy()
     sampling = np.sqrt(rates * (1 - rates) / known["labelled"].to_numpy())
-    error = rate_error(y, user)
-    usual = ordinary(rates, sampling, np.full(len(now), np.sqrt(max(rate * (1 - rate), 1e-9) / n * len(now))))
-    rows = [
-        _row("rate", rates.mean() if len(rates) else np.nan, rate, n, usual, error),
-        _row("predicted", rate, p_mean, n, None, rate_error(y - closed["p"].to_numpy(), user)),
+    rate, error = y.mean(), rate_error(y, user)
+    weekly = np.sqrt(max(rate * (1 - rate), 1e-9) / len(y) * weeks)
+    usual = ordinary(rates, sampling, np.full(weeks, weekly))
+    return [
+        _row("rate", rates.mean() if len(rates) else np.nan, rate, len(y), usual, error),
+        _row("predicted", rate, p.mean(), len(y), None, rate_error(y - p, user)),
     ]
-    enough = min(y.sum(), n - y.sum()) >= LEAST
-    for figure, right in (("level", 0.0), ("slope", 1.0), ("auc", None)):
-        usual = ordinary(*(test[name].to_numpy() for name in (figure, f"{figure}_se")), now[f"{figure}_se"].to_numpy(),
-                         right)  # fmt: skip
-        if usual is None or not enough:
-            continue
-        row = _row(figure, usual.centre, now[figure].mean(), n, usual, None, side=-1 if figure == "auc" else 0)
-        worth = abs(p_mean - rate) if figure == "level" else abs(row["difference"])
-        row["beyond"] = bool(row["p"] < level and worth >= MATTERS[figure])
-        rows.append(row | {k: ranking.get(figure, {}).get(k) for k in ("low", "high")})
-    if enough:
-        row = _row("ap", test["ap"].mean(), now["ap"].mean(), n, None, None)
-        rows.append(row | {k: ranking.get("ap", {}).get(k) for k in ("low", "high")})
-    return rows
 
 
 def _row(

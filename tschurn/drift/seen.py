@@ -26,9 +26,10 @@ class Seen:
 
     index: WINDOWS. profile: user_id and features (PROFILE) of the windows at `rows` of the index, in their order.
     scores: user_id, anchor_day, target, p, log_odds and y (null where the outcome is open or does not count): of a run
-    its test windows; now, windows of anchors after the run's log. pushes: per target user_id, anchor_day and
-    each feature's contribution to the log-odds, of such windows too. events: EVENT_NAMES. span: the days that a
-    window observes, or those of its outcome if these are more.
+    its test windows, as the list would have scored them (OUT_OF_TIME: the evaluated model's log-odds under the refit's
+    calibration, so that they can be compared); now, windows of anchors after the run's log. pushes: per target user_id,
+    anchor_day and each feature's contribution to the log-odds, of such windows too. events: EVENT_NAMES. span: the days
+    that a window observes, or those of its outcome if these are more.
     """
 
     index: pd.DataFrame

@@ -66,6 +66,8 @@ def _said(error: Exception) -> str:
         file = re.search(r"file = (\S.*?) delimiter =", text)
         where = f"{file[1]}, " if file else ""
         return f"{where}row {int(line[1]) - 1}: {why[0] if why else 'no row of this table'}; correct or remove the row"
+    if "state machine" in text:
+        return "its lines end in two ways, or a quotation mark is not closed; save it anew"
     if spark := re.search(r"\[[A-Z_.0-9]+\] .*?(?= SQLSTATE|$)", text):
         return spark[0]
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

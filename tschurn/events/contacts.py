@@ -64,8 +64,8 @@ def _rows(path: Path) -> pd.DataFrame:
 def _strangers(paths: Sequence[Path], cells: pd.Series, users: pd.Series) -> str:
     where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     if (rounded := spreadsheet.rounded(cells)) is not None:
-        why = f"a spreadsheet has rounded them ({rounded}); keep ids as text there"
+        why = f"a spreadsheet has rounded them ({rounded:.40}); keep ids as text there"
     else:
-        why = (f"the log has such as {str(users.iloc[0])!r}, the file such as {str(cells.dropna().iloc[0])!r}"
+        why = (f"the log has such as {str(users.iloc[0])!r:.100}, the file such as {str(cells.dropna().iloc[0])!r:.100}"
                if cells.notna().any() else "its column `user_id` is empty")  # fmt: skip
     return f"{where}: none of its ids is a user of the log: {why} (key `contacts.path`)"

@@ -236,8 +236,8 @@ def read_text(
         return _spark_table(backend, backend._session.read.options(**options).schema(texts).csv(_escaped(names)))
     skipping = {"ignore_errors": True, "store_rejects": True, "rejects_limit": MOST_BROKEN} if skip_broken else {}
     return backend.read_csv(
-        _as_they_are(names), hive_partitioning=False, columns=dict.fromkeys(columns, "VARCHAR"), auto_detect=False, header=True, delim=separator, quote='"',
-        escape='"', **skipping,
+        _as_they_are(names), columns=dict.fromkeys(columns, "VARCHAR"), auto_detect=False, header=True, quote='"',
+        escape='"', delim=separator, hive_partitioning=False, **skipping,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def ids(backend: BaseBackend, events: ir.Table, path: str, key: str) -> ir.Table
     frame = _read(path, key)
     if re.search(event_log.PLAIN_NUMBER, frame.column_names[0]):
         raise LogError(
-            f"{path}: its first line is {frame.column_names[0]!r}, an id; expected a header such as `id` "
+            f"{path}: its first line is {frame.column_names[0]!r:.80}, an id; expected a header such as `id` "
             f"(key `log.{key}`)"
         )
     own = engine.local(1)
@@ -52,7 +52,7 @@ def ids(backend: BaseBackend, events: ir.Table, path: str, key: str) -> ir.Table
     finally:
         engine.close(own)
     if not len(found):
-        raise LogError(f"{path}: its first column `{frame.column_names[0]}` has no id like those of the log "
+        raise LogError(f"{path}: its first column {frame.column_names[0]!r:.80} has no id like those of the log "
                        f"({events.user_id.type()}) (key `log.{key}`)")  # fmt: skip
     return table(backend, found)
 
@@ -77,12 +77,14 @@ def facts(local: BaseBackend, acts: ir.Table, path: str | None) -> pd.DataFrame:
     key = _as_text(wide[name])
     if key.dropna().duplicated().any():
         twice = key[key.duplicated() & key.notna()].iloc[0]
-        raise LogError(f"{path}: the user {twice!r} is there more than once; give one row for each")
+        raise LogError(f"{path}: the user {twice!r:.80} is there more than once; give one row for each")
     by_text = pd.Series(known.to_numpy(), index=known.astype("str"))
     users = key.map(by_text)
     wide, users = wide[users.notna()], users[users.notna()].astype(known.dtype)
     if wide.empty:
-        raise LogError(f"{path}: none of the ids in its first column `{name}` is a user of the log (key `log.facts`)")
+        raise LogError(
+            f"{path}: none of the ids in its first column {name!r:.80} is a user of the log (key `log.facts`)"
+        )
     return pd.concat([_fact(wide[fact], users, fact) for fact in others], ignore_index=True)
 
 

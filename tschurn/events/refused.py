@@ -35,7 +35,7 @@ def first_unreadable(backend: BaseBackend, logs: Sequence[RawLog], log: Log, fou
         where = f"{place}, column `{row[f'{role}_column']}`"
         more = f" ({count:,} such rows in all)" if count > 1 else ""
         return LogError(
-            f"{where}: expected {_EXPECTED[role]}, found {row[role]!r}{more}; "
+            f"{where}: expected {_EXPECTED[role]}, found {row[role]!r:.100}{more}; "
             'correct or remove the row, or set bad_rows = "refuse" under [log] to leave such rows out and listed'
         )
     return LogError(f"{logs[0].name}: {count:,} rows have no readable {role}; expected {_EXPECTED[role]}")

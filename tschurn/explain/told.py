@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tschurn.booster_text import checked
 from tschurn.contracts import Windows
 from tschurn.errors import ModelError
 from tschurn.explain import reasons as r
@@ -103,7 +104,7 @@ def load(folder: Path) -> Told:
         surrogate = None
         if (of := note.get("surrogate")) is not None:
             trees = folder / _TREES
-            booster = Booster(model_str=trees.read_text(encoding="utf-8")) if trees.exists() else None
+            booster = Booster(model_str=checked(trees.read_text(encoding="utf-8"))) if trees.exists() else None
             surrogate = Surrogate(**of, booster=booster)
         usual = np.array([np.nan if value is None else value for value in note["usual"]], dtype=float)
         return Told(note["target"], note["model"], note["columns"], usual, surrogate)

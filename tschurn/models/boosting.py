@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tschurn.booster_text import checked
 from tschurn.contracts import Windows
-from tschurn.models.booster_text import checked
 from tschurn.models.model import Model
 from tschurn.models.stored import finite, read_note, read_text, whole
 from tschurn.models.views import VIEWS

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tschurn.booster_text import checked
 from tschurn.contracts import EXPECTED_VALUES, VALUE_MODEL, Progress, Windows, silent
 from tschurn.errors import ModelError
 from tschurn.models.blocks import Blocks
+from tschurn.models.stored import read_text
 from tschurn.models.views import VIEWS
 
 POWERS = (1.2, 1.5, 1.8)
@@ -49,7 +51,7 @@ def load_expected(folder: Path) -> Expected | None:
         return None
     try:
         unit = float(json.loads((folder / _NOTE).read_text(encoding="utf-8"))["unit"])
-        return Expected(lgb.Booster(model_str=(folder / _TREES).read_text(encoding="utf-8")), unit)
+        return Expected(lgb.Booster(model_str=checked(read_text(folder / _TREES))), unit)
     except (OSError, ValueError, KeyError, TypeError, lgb.basic.LightGBMError) as error:
         raise ModelError(
             f"{folder}: cannot be read ({type(error).__name__}: {error}); run the experiment again"
