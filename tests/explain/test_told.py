@@ -1,4 +1,4 @@
-"""What explains a model is kept as plain data: told again it says the same, and nothing else is believed in its place."""
+"""What explains a model is kept as plain data: told again it says the same, and nothing else is believed there."""
 
 from __future__ import annotations
 
