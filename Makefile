@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report docs faults fuzz clean
+.PHONY: help setup experiment test lint bench bench-windows bench-models bench-explain bench-truth bench-report bench-scoring bench-cycles docs faults fuzz clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,7 +29,7 @@ test: $(READY)  ## run all tests
 lint: $(READY)  ## check style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-bench: bench-windows bench-models bench-explain bench-truth bench-report  ## run all benchmarks; figures in benchmarks/RESULTS.md
+bench: bench-windows bench-models bench-explain bench-truth bench-report bench-scoring bench-cycles  ## run all benchmarks; figures in benchmarks/RESULTS.md
 
 bench-windows: $(READY)  ## from a raw log to windows, against other ways to do it, and 10 and 40 times the rows
 	@$(BIN)/python benchmarks/windows.py
@@ -56,6 +56,12 @@ fuzz: $(READY)  ## change bytes at random and hand them to the doors: benchmarks
 
 faults: $(READY)  ## kill runs, fill their disk, damage their folders, 200 times: benchmarks/FAULTS.md
 	@PYTHONPATH=tests $(BIN)/python -m faults.injector 200 --out benchmarks/FAULTS.md
+
+bench-scoring: $(READY)  ## score a hundred thousand and a million users with a finished run: time, memory, beside the bare scan
+	@$(BIN)/python benchmarks/scoring.py
+
+bench-cycles: $(READY)  ## weekly cycles on simulated platforms: false alarms of drift, and when it catches a planted change
+	@$(BIN)/python benchmarks/cycles.py
 
 clean:  ## remove the virtual environment and all reports
 	rm -rf $(VENV) && find reports -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

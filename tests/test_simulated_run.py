@@ -11,6 +11,7 @@ import pytest
 from conftest import QUICK
 
 from tschurn import contracts as c
+from tschurn import scoring
 from tschurn.cli import main
 from tschurn.config import SMALL_SIMULATION
 
@@ -88,3 +89,14 @@ def test_reasons_name_the_true_cause_more_often_than_chance_and_recency(told: Ca
     assert told("precision_at_3") > 2 * told("precision_chance")
     assert told("precision_at_3") > max(told(f"precision_{rival}") for rival in ("recency", "same", "change"))
     assert told("direction_right") > 0.8
+
+
+def test_its_own_log_is_scored_as_it_was(finished: Path, tmp_path: Path) -> None:
+    """Where the run left it, and by its path, with the list of creators beside it."""
+    listed = pd.read_parquet(finished / "scores.parquet").set_index("user_id")
+    for name, log in (("left", None), ("named", str(finished / "stages" / "simulation" / "events.parquet"))):
+        assert scoring.score(finished, log=log, out=tmp_path / name).summary["scored"] == len(listed)
+        scores = pd.read_parquet(tmp_path / name / "scores.parquet").set_index("user_id").reindex(listed.index)
+        for column in ("p_churn", "p_sticker", "priority"):
+            pd.testing.assert_series_equal(scores[column], listed[column], rtol=1e-5, atol=1e-6)
+        assert scores["reason_1"].equals(listed["reason_1"])

@@ -127,7 +127,8 @@ class Log(Section):
     @classmethod
     def _as_the_dataset_needs(cls, raw: Any) -> Any:
         """What is known of a built-in dataset, unless said otherwise."""
-        return _DATASETS.get(raw.get("dataset"), {}) | raw if isinstance(raw, dict) else raw
+        known = isinstance(raw, dict) and isinstance(raw.get("dataset"), str)
+        return _DATASETS.get(raw["dataset"], {}) | raw if known else raw
 
     @field_validator("timezone")
     @classmethod

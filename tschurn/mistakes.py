@@ -16,7 +16,7 @@ _MOST_SHOWN = 60  # characters of a value
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SECRET = r"pass(?:word|wd|phrase)|pwd|secret|token|credential|(?:api|access|private)[_-]?key"
 _SECRET_NAME = re.compile(_SECRET, re.IGNORECASE)
-_SECRET_TEXT = re.compile(rf"://[^\s]*@|(?:{_SECRET})\w*[\"']?\s*[=:]", re.IGNORECASE)
+_SECRET_TEXT = re.compile(rf"://[^@]*@|(?:{_SECRET})\w*[\"']?\s*[=:]", re.IGNORECASE)
 _PASSWORD = re.compile(r"://[^@]*:[^@]*@|(?:password|passwd|pwd|secret)\s*=", re.IGNORECASE)
 NO_PASSWORDS = (
     "holds a password, which would be written into the run folder; take it out and give it in the environment "

@@ -156,8 +156,9 @@ class Scorer:
 
         "scores" and "unscored" at the newest anchor; of sampled users "closed": log-odds, probability and, where it is
         known, outcome at all anchors. Where a list is wanted also "reasons", "people" (PROFILE, as far as it is told),
-        "money", "expected_values", "seed_scores"; of sampled users "sample" (windows of all anchors, with their
-        features) and "pushes.<target>" (what each feature does to the log-odds at the newest anchor).
+        "money", "expected_values", "seed_scores" and "eligible" (windows at each anchor); of sampled users "sample"
+        (windows of all anchors, with their features) and "pushes.<target>" (what each feature does to the log-odds at
+        the newest anchor).
         """
         import numpy as np
         import pandas as pd
@@ -184,6 +185,7 @@ class Scorer:
             looked_at = np.sort(rows[drawn[rows]])
             index = windows.index.iloc[looked_at].drop(columns=["user", "split"]).reset_index(drop=True)
             tables["sample"] = pd.concat([index, windows.profile(looked_at).drop(columns="user_id")], axis=1)
+            tables["eligible"] = windows.index.groupby("anchor_day").size().rename("windows").reset_index()
         return tables
 
     def _of_target(

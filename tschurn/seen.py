@@ -49,17 +49,20 @@ def reference(
 
 def of_log(tables: Mapping[str, pd.DataFrame], events: pd.DataFrame, experiment: Experiment, targets: list[str]) -> Any:
     """What `Scorer.part` made of sampled users, together, and EVENT_NAMES → drift.Seen of now."""
-    index = ["user_id", "anchor_day", "anchor", "closed", "churned", "sticker"]
     sample = tables["sample"]
-    newest = np.flatnonzero(sample["anchor_day"] == sample["anchor_day"].max())
-    features = sample.drop(columns=index[1:])
+    features = sample[sample["anchor_day"] == sample["anchor_day"].max()]
+    features = features.drop(columns=["anchor_day", "anchor", "closed", "churned", "sticker"])
+    # how many windows there are is known of everybody, what is in them of the sample
+    eligible = tables["eligible"].groupby("anchor_day")["windows"].sum()
+    index = pd.DataFrame({"anchor_day": np.repeat(eligible.index.to_numpy(), eligible.to_numpy())})
+    newest = np.flatnonzero(index["anchor_day"] == index["anchor_day"].max())
     scores = tables["closed"]
     known = scores["closed"].astype(bool) & scores["counts"].astype(bool)
     scores = scores.assign(y=scores["y"].astype("Float64").where(known), log_odds=scores["own_log_odds"])
     return drift.Seen(
-        index=sample[index],
-        rows=newest,
-        profile=features.iloc[newest].reset_index(drop=True),
+        index=index,
+        rows=newest[: len(features)],
+        profile=features.reset_index(drop=True),
         scores=scores[["user_id", "anchor_day", "target", "p", "log_odds", "y"]],
         pushes={t: tables[f"pushes.{t}"] for t in targets},
         events=events,
@@ -78,7 +81,7 @@ def _tested(stage: StageFolder, windows: WindowSet, target: str) -> pd.DataFrame
         log_odds=stage.read(c.LOG_ODDS)[used].to_numpy()[test],
         y=index[c.LABELS[target]].astype("Float64").where(counts),
     )
-    p = stage.read(c.PREDICTIONS, filters=[("model", "==", used), ("split", "==", "test")])
+    p = stage.read(c.OUT_OF_TIME)  # as the list would have scored them: PREDICTIONS are under another calibration
     keys = ["user_id", "anchor_day"]
     return rows.merge(p[[*keys, "p"]], on=keys, how="left", validate="one_to_one")
 

@@ -302,6 +302,7 @@ def test_anchors_that_share_their_days_count_as_one_week() -> None:
     for name in ("psi", "psi_p", "psi_ordinary", "move", "push_ordinary"):
         np.testing.assert_allclose(weekly["drift"][name], again["drift"][name], err_msg=name)
     ours, theirs = (figures(table)[["now", "p"]] for table in (weekly, again))
+    np.testing.assert_allclose(*(side.loc["score_psi"].astype(float) for side in (ours, theirs)))
     np.testing.assert_allclose(ours.loc[["level", "slope", "auc"]], theirs.loc[["level", "slope", "auc"]])
 
 

@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ def changed(data: bytes, draw: random.Random, tokens: Sequence[bytes], others: S
     if data[:2] == b"\x1f\x8b" and draw.random() < 0.7:
         try:
             return gzip.compress(changed(gzip.decompress(data), draw, tokens, others), 1, mtime=0)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             pass
     for _ in range(draw.choice((1, 1, 1, 2, 3, 6))):
         data = draw.choice(_CHANGES)(data, draw, tokens, others)
@@ -175,7 +176,7 @@ class _Reached:
 
 
 def work(door: Door, seed: int, folder: Path, corpus: Path) -> None:
-    """Try inputs until ended, or one fails; before each, its bytes go to folder/current, after it a line to standard output."""
+    """Try inputs until ended, or one fails: its bytes are in folder/current; after each a line to standard output."""
     draw, reached, seen = random.Random(seed), _Reached(), set()
     kept = [*door.seeds, *(f.read_bytes() for f in sorted(corpus.glob("*")))]
     queue = list(kept)

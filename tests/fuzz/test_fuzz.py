@@ -65,7 +65,7 @@ def test_what_failed_once(name: str, data: bytes, tmp_path: Path, monkeypatch: p
 def test_a_bad_refusal_is_a_failure() -> None:
     assert (
         one_sentence(LogError("a.csv, row 3: expected `x`, found 'y'"), ["a.csv"])
-        == "LogError: FILE row 0: expected X0 found X"
+        == "LogError: FILE0 row 0: expected X0 found X"
     )
     for message in ("", "a.csv:\nno", "a.csv " + "x" * 2000, "something is wrong"):
         with pytest.raises(Broken):

@@ -198,3 +198,19 @@ def test_without_both_outcomes_no_ranking() -> None:
     found = ranking_change((y, t, user, anchor), (np.zeros(200), t, user, anchor), 7)
     assert found["auc"] == {"then": pytest.approx(roc_auc_score(y, t)), "now": None, "difference": None, "low": None,
                             "high": None}  # fmt: skip
+
+
+def test_what_the_new_windows_cannot_tell_is_in_the_interval() -> None:
+    """Of a run that knew exactly, what is left is the error of the level: 1.96 / √Σp(1 − p) to either side."""
+    p = expit(GRID)
+    exact = Intervals(tuple(GRID), tuple(p), tuple(GRID), tuple(p))
+    t, *rest = drawn(2, users=900, anchors=1, level=0.9)
+    found = recalibrate(t, *rest, RIGHT["platt"], exact, 7)
+    assert found.choice == "level"
+    now = found.calibration(t)
+    error = 1.96 / np.sqrt((now * (1 - now)).sum())
+    low, high = (np.array(ends) for ends in (found.intervals.low_p, found.intervals.high_p))
+    inside = np.abs(GRID) < 3
+    for ends, side in ((low, -1), (high, 1)):
+        moved = (logit(ends) - GRID - found.moved[1])[inside]
+        np.testing.assert_allclose(moved, side * error, rtol=0.3)

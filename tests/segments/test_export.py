@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import resource
 from datetime import date, timedelta
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tschurn import spreadsheet
 from tschurn.config import parse
 from tschurn.contracts import LIST
-from tschurn.errors import ConfigError
+from tschurn.errors import ConfigError, MachineError
 from tschurn.segments import export
 from tschurn.segments.pseudonyms import pseudonyms
 
@@ -469,7 +470,7 @@ def test_a_disk_that_is_full_leaves_neither_a_new_nor_a_broken_file(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(MachineError, match=re.escape(f"{tmp_path}: no room left")):
             export.write_csv(pd.DataFrame({"a": range(100_000)}), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

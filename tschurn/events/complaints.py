@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,32 @@ _COMPLAINS = {"duckdb", "psycopg", "pyspark", "py4j"}
 _OWN_LIMIT = re.compile(r"\([\d.]+ \w+/[\d.]+ \w+ used\)")  # reached, by DuckDB's own account
 _RAN_OUT = re.compile(r"std::bad_alloc|annot allocate memory|failed to map segment|can't start new thread|"
                       r"Resource temporarily unavailable")  # fmt: skip
+
+# With less to take, the in-process engine (DuckDB 2.0) may end the process, or never answer, instead of an error.
+LEAST_MIB, LEAST_MIB_PER_THREAD = 1024, 128
+_NO_LIMIT = 1 << 40
+
+
+def memory_left(threads: int) -> int:
+    """→ MiB that the process may still take under its limit (ulimit -v), as good as endless where there is none.
+
+    Raises MachineError when they are not enough to read a log with so many threads.
+    """
+    if not sys.platform.startswith("linux"):
+        return _NO_LIMIT
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return _NO_LIMIT
+    with open("/proc/self/statm", encoding="ascii") as file:
+        left = (limit - int(file.read().split()[0]) * resource.getpagesize()) >> 20
+    if left < (least := LEAST_MIB + LEAST_MIB_PER_THREAD * threads):
+        raise MachineError(
+            f"not enough memory: the process may take {limit >> 20:,} MiB (ulimit -v), and {max(0, left):,} are left "
+            f"where {least:,} are needed to read a log; raise the limit by {least - left:,} MiB or more"
+        )
+    return left
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from tschurn.errors import LogError, MissingExtraError
-from tschurn.events.complaints import enough, reading
+from tschurn.events.complaints import enough, memory_left, reading
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -116,7 +116,9 @@ def hour(micros: ir.IntegerValue) -> ir.IntegerValue:
 
 # --- connections ----------------------------------------------------------------------------------
 def local(threads: int, memory_mib: int = 1024) -> BaseBackend:
-    """→ an in-process engine that knows no other zone than UTC and goes to disk beyond `memory_mib`."""
+    """→ an in-process engine that knows no other zone than UTC and goes to disk beyond `memory_mib`, or beyond half of
+    what a limit leaves to the process. Raises MachineError where that is too little."""
+    memory_mib = min(memory_mib, memory_left(threads) // 2)
     with enough("the in-process engine"):
         backend = ibis.duckdb.connect(threads=threads)
     spill = Path(tempfile.gettempdir()) / f"tschurn-{os.getpid()}"

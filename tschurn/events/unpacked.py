@@ -14,7 +14,7 @@ from pathlib import Path
 from tschurn.errors import LogError
 
 MOST_BYTES, MOST_TIMES = 1 << 30, 200  # unpacked; refused is what has more of both. Logs have 5 to 30 times their size.
-MOST_ROWS, MOST_ROWS_PER_BYTE = 100_000_000, 100  # of a Parquet file, likewise. Logs have less than one.
+MOST_ROWS, MOST_ROWS_PER_BYTE = 100_000_000, 20  # of a Parquet file, likewise. Logs have less than one.
 _DEFLATE = 1032  # the most that gzip can pack
 _CHUNK = 1 << 20
 
