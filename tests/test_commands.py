@@ -81,12 +81,14 @@ def test_json_of_a_score(tschurn: Call, scored: Callable, tmp_path: Path) -> Non
 
 def test_what_scoring_is_asked(tschurn: Call, scored: Callable, tmp_path: Path) -> None:
     asked = scored("fine")
-    tschurn("score", "a/run", "--log", "new.csv", "--as-of", "2026-11-22", "--out", tmp_path / "out")
+    tschurn(
+        "score", "a/run", "--log", "new.csv", "--as-of", "2026-11-22", "--out", tmp_path / "out", "--engine", "spark"
+    )
     tschurn("score", "a/run")
     tschurn("recalibrate", "a/run", "--log", "new.csv")
     assert asked == [
-        (Path("a/run"), {"log": "new.csv", "as_of": date(2026, 11, 22), "out": tmp_path / "out"}),
-        (Path("a/run"), {"log": None, "as_of": None, "out": None}),
+        (Path("a/run"), {"log": "new.csv", "as_of": date(2026, 11, 22), "out": tmp_path / "out", "engine": "spark"}),
+        (Path("a/run"), {"log": None, "as_of": None, "out": None, "engine": None}),
         (Path("a/run"), {"log": "new.csv", "as_of": None}),
     ]
 

@@ -242,7 +242,7 @@ def test_facts_are_numbers_or_texts_of_users_of_the_log(tmp_path: Path) -> None:
     for content, told in (
         ("id,age\n1,3\n1,4\n", "the user '1' is there more than once"),
         ("id\n1\n", "at least one fact"),
-        ("id,age\n77,3\n", "none of the ids in its first column `id`"),
+        ("id,age\n77,3\n", "none of the ids in its first column 'id'"),
     ):
         write(tmp_path, "facts.csv", content)
         with pytest.raises(LogError, match=told):
