@@ -138,11 +138,16 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def listens() -> None:
+    """In a new process, before its program: SIGINT is not ignored, as it is where the tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begun(*arguments: object, until: str = "", **keys: object) -> tuple[subprocess.Popen[str], str]:
     """The command as a process, once it has told `until` on stderr → process, what it has told."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tschurn", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, **keys,
+        text=True, preexec_fn=listens, **keys,
     )  # fmt: skip
     told = ""
     while until not in told or not told:
@@ -207,7 +212,9 @@ if __name__ == "__main__":
 def test_what_was_started_ends_too_without_being_waited_for(tmp_path: Path, number: int, code: int) -> None:
     """The signal is sent to the command alone, as a scheduler does; its processes would sleep for ten minutes."""
     (tmp_path / "pool.py").write_text(POOL)
-    process = subprocess.Popen([sys.executable, tmp_path / "pool.py"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "pool.py"], stdout=subprocess.PIPE, text=True, preexec_fn=listens
+    )
     children = [int(pid) for pid in process.stdout.readline().split()]
     process.send_signal(number)
     assert process.wait(60) == code

@@ -40,7 +40,7 @@ def test_a_gzip_bomb_is_refused_before_the_engine_sees_it(
 ) -> None:
     monkeypatch.setattr(unpacked, "MOST_BYTES", 32 * MIB)
     path = bomb(tmp_path / "a.csv.gz", line * (MIB // len(line)), 64)
-    with pytest.raises(LogError, match="unpack to more than 33,554,432|has a line of more than"):
+    with pytest.raises(LogError, match=r"unpack to more than 33,554,432|has a line of more than"):
         door(tmp_path, path)
     monkeypatch.setattr(unpacked, "MOST_TIMES", 2_000)  # what is packed no tighter than this is let be
     unpacked.refuse_text(path)

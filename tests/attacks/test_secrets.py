@@ -20,11 +20,13 @@ SECRETS = st.builds(lambda a, mark, b: f"S{a}{mark}Z{b}", LETTERS, MARKS, LETTER
 TEXTS = ["postgresql://me:{}@host/db", "postgres://host/db?user=me&password={}", "mysql://me:{}@h/d", "password={}",
          "host=h Password = '{}'", "https://u:{}@h:8080/x", "postgresql://h/d?pass%77ord={}", "api_key: {}",
          "Authorization token={}", "spark://u:{}@h:7077"]  # fmt: skip
-PLACES = ["log.path", "log.received.path", "log.stickers.path", "log.creators", "log.exclude", "log.facts", "log.master",
-          "log.timezone", "log.engine", "log.columns.user", "log.since", "log.dataset", "contacts.path", "models.use",
-          "experiment.name", "experiment.seed", "experiment.language", "windows.observe_days", "windows", "log",
-          "targets.churn.events", "targets.sticker.side", "segments.share", "run.threads", "nonsense", "log.nonsense",
-          "actions.x", "list.holdout", "rfm.weights", "profiles.ratio", "explain.levers"]  # fmt: skip
+PLACES = [
+    "log.path", "log.received.path", "log.stickers.path", "log.creators", "log.exclude", "log.facts", "log.master",
+    "log.timezone", "log.engine", "log.columns.user", "log.since", "log.dataset", "contacts.path", "models.use",
+    "experiment.name", "experiment.seed", "experiment.language", "windows.observe_days", "windows", "log",
+    "targets.churn.events", "targets.sticker.side", "segments.share", "run.threads", "nonsense", "log.nonsense",
+    "actions.x", "list.holdout", "rfm.weights", "profiles.ratio", "explain.levers",
+]  # fmt: skip
 NAMES = ["password", "db_password", "PGPASSWORD", "secret", "api_key", "token", "passwd", "credentials"]
 
 
@@ -64,6 +66,7 @@ def test_nor_the_value_of_a_key_that_names_one(secret: str, name: str, section: 
     said = told(raw)
     assert name in said and "unknown key" in said and secret not in said
     assert secret not in told(with_value("windows", {name: secret, "observe_days": "seven"}))
+    assert "12345678" not in told(with_value(f"actions.{name}", 12345678))  # where any key may stand
 
 
 @given(SECRETS, st.sampled_from([t for t in TEXTS if "password" in t or "me:" in t or "u:" in t or "%77" in t]),

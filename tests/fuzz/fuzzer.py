@@ -31,6 +31,8 @@ PROGRAM = Path(__file__).parent / "fuzz.py"
 HANG_SECONDS = 30
 LONGEST_MESSAGE = 1000
 _CHECKED_EVERY = 0.25  # seconds
+_FROM_TAKEN = 0.6  # of inputs are made from some that were taken, since most changes make them refused
+_REFUSED = "Error: "  # in an outcome's name
 _LONGEST = 1 << 18  # bytes of an input
 
 
@@ -151,7 +153,7 @@ def _kind(message: str, names: Sequence[str]) -> str:
         message = message.replace(name, "FILE")
     message = re.sub(r"\S*/\S*", "FILE", message)
     message = re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", "X", message)
-    return re.sub(r"[\d.,]+", "0", message)[:60]
+    return re.sub(r"[\d.,]+", "0", message.partition("it has")[0])[:60]
 
 
 class _Reached:
@@ -179,9 +181,10 @@ def work(door: Door, seed: int, folder: Path, corpus: Path) -> None:
     """Try inputs until ended, or one fails: its bytes are in folder/current; after each a line to standard output."""
     draw, reached, seen = random.Random(seed), _Reached(), set()
     kept = [*door.seeds, *(f.read_bytes() for f in sorted(corpus.glob("*")))]
-    queue = list(kept)
+    queue, taken = list(kept), []  # taken: of those kept, what the door did not refuse
     while True:
-        data = queue.pop() if queue else changed(draw.choice(kept), draw, door.tokens, kept)
+        parents = taken if taken and draw.random() < _FROM_TAKEN else kept
+        data = queue.pop() if queue else changed(draw.choice(parents), draw, door.tokens, kept)
         (folder / "current").write_bytes(data)
         before = len(reached.lines)
         failure = None
@@ -193,6 +196,8 @@ def work(door: Door, seed: int, folder: Path, corpus: Path) -> None:
         if (len(reached.lines) > before or outcome not in seen) and failure is None:
             seen.add(outcome)
             kept.append(data)
+            if _REFUSED not in outcome:
+                taken.append(data)
             (corpus / hashlib.blake2b(data, digest_size=8).hexdigest()).write_bytes(data)
         print(json.dumps([outcome, failure, len(kept), len(reached.lines)]), flush=True)
         if failure is not None:
