@@ -166,7 +166,7 @@ part(async (main) => {
   const box = main.querySelector(".explorer");
   if (!box) return;
   const data = await unpacked("users");
-  if (capacities) await capacities;
+  if (main.querySelector(".capacity")) await unpacked("capacity");
   if (!box.isConnected) return;
   const words = main.querySelector("template[data-words]").content;
   const body = box.querySelector("table.users > tbody");
