@@ -125,7 +125,7 @@ def test_the_chosen_point_moves_in_the_figure(seen, folder):
     page = seen.page
     place = page.locator("#figure-capacity")
     place.scroll_into_view_if_needed()
-    page.locator("#figure-capacity[data-drawn]").wait_for(timeout=60_000)
+    page.locator("#figure-capacity:has(.main-svg)").wait_for(timeout=60_000)
     points = "(place) => { const last = place.data.at(-1); return [last.x, last.y, place.layout.shapes[0].x0]; }"
     for at in (9, 120):
         page.locator("#capacity-slider").fill(str(at))
@@ -216,7 +216,7 @@ def opened(page: Any, user: str) -> Any:
     button = page.get_by_role("button", name=user, exact=True)
     button.focus(timeout=5_000)
     page.keyboard.press("Enter")
-    page.locator("#figure-user-timeline[data-drawn]").wait_for(timeout=60_000)
+    page.locator("#figure-user-timeline:has(.main-svg)").wait_for(timeout=60_000)
     return button
 
 
@@ -301,7 +301,7 @@ def test_a_change_of_language_keeps_what_was_chosen(seen, tables):
     assert any(option.startswith("이름 2") for option in options)
     place = page.locator("#figure-capacity")
     place.scroll_into_view_if_needed()
-    page.locator("#figure-capacity[data-drawn]").wait_for(timeout=60_000)
+    page.locator("#figure-capacity:has(.main-svg)").wait_for(timeout=60_000)
     assert place.evaluate("(p) => p.data.at(-1).x[0]") == 77
 
 
@@ -349,7 +349,7 @@ def test_dark_colours_reach_the_opened_user_and_keep_the_chosen_size(seen):
     colours = "(p) => p.data.map((t) => t.marker.color)"
     light = page.locator("#figure-user-timeline").evaluate(colours)
     page.locator("#figure-capacity").scroll_into_view_if_needed()
-    page.locator("#figure-capacity[data-drawn]").wait_for(timeout=60_000)
+    page.locator("#figure-capacity:has(.main-svg)").wait_for(timeout=60_000)
     page.locator("[data-theme-switch]").click()
     page.wait_for_timeout(1500)
     dark = page.locator("#figure-user-timeline").evaluate(colours)
