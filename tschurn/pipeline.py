@@ -69,7 +69,7 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
     from tschurn import events
 
     simulated = experiment.log.simulated
-    files = [] if simulated else [*fingerprint(events.input_files(experiment)), *events.input_state(experiment)]
+    files = [] if simulated else data_of(experiment)
     if experiment.contacts:
         events.contact_files(experiment)  # a missing file is told before a long log is read
     with Run(folder) as run_folder:
@@ -96,6 +96,13 @@ def run(experiment: Experiment, folder: Path, progress: Progress = silent) -> Ou
         config = experiment.model_dump(mode="json", by_alias=True, exclude=None if simulated else {"simulation"})
         run_folder.write_manifest(config, {"data": stages.files})
         return Outcome(folder, summary, run_folder.reused)
+
+
+def data_of(experiment: Experiment) -> list[dict[str, Any]]:
+    """What identifies the log that an experiment reads: its files, or its state in a database."""
+    from tschurn import events
+
+    return [*fingerprint(events.input_files(experiment)), *events.input_state(experiment)]
 
 
 class _Stages:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tschurn import config
+from tschurn.contracts import MOST_REASONS
 from tschurn.errors import LogError
 from tschurn.scorer import Scorer
 from tschurn.scoring import scored
@@ -16,8 +17,6 @@ from tschurn.scoring import scored
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_REASONS = 3
 
 
 class Loaded:
@@ -63,7 +62,7 @@ class Loaded:
         told = tables["reasons"]
         told = told[told["target"] == "churn"]
         sentence = f"sentence_{self.experiment.experiment.language}"
-        wide = told.pivot(index="user_id", columns="rank", values=sentence).reindex(columns=range(1, _REASONS + 1))
+        wide = told.pivot(index="user_id", columns="rank", values=sentence).reindex(columns=range(1, MOST_REASONS + 1))
         wide.columns = [f"reason_{rank}" for rank in wide.columns]
         return priority.join(wide.astype("str"), on="user_id")
 

@@ -6,7 +6,7 @@ The pipeline draws a report at the end of a run; `redraw` does the same for a ru
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,15 @@ def configuration(manifest: Mapping[str, Any], folder: Path) -> Experiment:
             f"{folder / 'manifest.json'}: its configuration is of another version of tschurn ({_first(error)}); "
             "run the experiment again"
         ) from None
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values, as a manifest has them → `section.key` and each."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def _as_given(experiment: Experiment) -> Experiment:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tschurn.features.windows import WindowSet
     from tschurn.models.calibration import Calibration
     from tschurn.models.refit import Refit
+    from tschurn.models.value import Expected
     from tschurn.models.venn_abers import Intervals
 
 RECALIBRATED = "recalibrated"  # the folder, below a run's, of calibrations that are newer than the run
@@ -39,13 +40,8 @@ NOTE = "recalibration.json"  # in it
 # Users, drawn by their ids, whose windows are looked at for more than the list: drift, and recalibration.
 SAMPLED_USERS = 50_000
 _IDS = 1 << 32
-_WHOLE = (
-    "windows",
-    "log",
-    "value",
-    "segments",
-    "reference",
-)  # the stages, besides those of each target, that scoring reads
+# The stages, besides those of each target, that scoring reads.
+_WHOLE = ("windows", "log", "value", "segments", "reference")
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ class Scorer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was loaded: models are opened where they are used."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("frozen", "_loaded")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("frozen", "expected", "_loaded")}
 
     def stage(self, name: str) -> Path:
         """Where the results of a stage lie."""
@@ -108,6 +104,13 @@ class Scorer:
         from tschurn import features
 
         return features.frozen_features(self.features, self.experiment)
+
+    @cached_property
+    def expected(self) -> Expected | None:
+        """What stickers those who stay are worth; None where the run learned nothing of it."""
+        from tschurn.models import value
+
+        return value.load_expected(self.stage("value"))
 
     @cached_property
     def recalibration(self) -> dict[str, Any] | None:
@@ -232,13 +235,10 @@ class Scorer:
         return pd.concat([empty, *parts], ignore_index=True)[list(c.SEED_SCORES.columns)]
 
     def _expected(self, windows: WindowSet, now: np.ndarray) -> pd.DataFrame:
-        from tschurn.models import value
-
-        keys = windows.index[["user_id", "anchor_day"]].iloc[now].reset_index(drop=True)
-        expected = value.load_expected(self.stage("value"))
-        if expected is None:
-            keys = keys.iloc[:0]
-        found = keys.assign(fit="refit", expected=expected(windows, now) if expected is not None else 0.0)
+        rows = now[:0] if self.expected is None else now
+        worth = 0.0 if self.expected is None else self.expected(windows, rows)
+        keys = windows.index[["user_id", "anchor_day"]].iloc[rows].reset_index(drop=True)
+        found = keys.assign(fit="refit", expected=worth)
         return found[list(c.EXPECTED_VALUES.columns)]
 
     def _counted(self, windows: WindowSet, target: str) -> np.ndarray:
@@ -259,7 +259,6 @@ class Scorer:
 class _Models:
     """What a run has of one target, opened."""
 
-    folder: Path
     refit: Refit
     evaluated: Any
     told: Told
@@ -273,7 +272,6 @@ class _Models:
 
         folder = scorer.stage(f"models.{target}")
         return cls(
-            folder,
             refit.Refit(saved.load_model(folder / saved.REFIT, windows), *scorer.calibrated(target)),
             saved.load_model(folder / "evaluated", windows),
             told.load(scorer.stage(f"explain.{target}") / explain.TOLD),
@@ -284,7 +282,7 @@ class _Models:
         """What explains the model exactly; None where a surrogate does."""
         from tschurn import models
 
-        return models.direct_explainer(self.folder / "evaluated", windows) if self.told.surrogate is None else None
+        return models.explains_itself(self.evaluated, windows) if self.told.surrogate is None else None
 
 
 def _drawn(user_id: pd.Series, share: float) -> np.ndarray:
@@ -292,7 +290,7 @@ def _drawn(user_id: pd.Series, share: float) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
-    if share <= 0:
-        return np.zeros(len(user_id), dtype=bool)
+    if share <= 0 or share >= 1:
+        return np.full(len(user_id), share >= 1)
     digest = pd.util.hash_array(user_id.astype("str").to_numpy(dtype=object), categorize=False) % np.uint64(_IDS)
-    return digest < np.uint64(min(share, 1.0) * (_IDS - 1)) if share < 1 else np.ones(len(user_id), dtype=bool)
+    return digest < np.uint64(share * (_IDS - 1))

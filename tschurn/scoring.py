@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tschurn import config
+from tschurn import config, pipeline
 from tschurn import contracts as c
 from tschurn.contracts import Progress, silent
 from tschurn.errors import ConfigError, LogError
-from tschurn.runs import Run, commit, fingerprint, versions, write_json
+from tschurn.runs import Run, commit, versions, write_json
 from tschurn.scorer import SAMPLED_USERS, Scorer, Wanted
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 SCORES = "scores"  # the folder, below a run's, of lists made later
 WORK = ".work"  # below it: the log as it was grouped, while it is being scored
 _EARLIER = 8  # closed anchors after the run's own that are looked at, at most
-_WEEK = 7
 _SHOWN_WARNINGS = 10
 
 
@@ -158,9 +157,7 @@ def reading(scorer: Scorer, log: str | None, as_of: date | None, engine: str | N
             listed = experiment.log.model_copy(update={"creators": str(beside)})
             experiment = experiment.model_copy(update={"log": listed})
     elif given.simulated:
-        from tschurn.pipeline import reading_simulated
-
-        experiment = reading_simulated(experiment, scorer.stage("simulation"))
+        experiment = pipeline.reading_simulated(experiment, scorer.stage("simulation"))
     # the period of the run ends with it; a score is of what came after
     until = as_of if as_of is not None else (None if log is not None else given.until)
     changed = {"until": until} | ({"engine": engine} if engine else {})
@@ -177,11 +174,6 @@ def _days(scorer: Scorer, summary: pd.Series, as_of: date | None) -> Days:
         newest = grid + timedelta(days=(last - grid).days // shape.stride_days * shape.stride_days)
     elif as_of > last:
         raise ConfigError(f"--as-of {as_of}: the log ends on {last}; give that day, or one before it")
-    if (newest - first).days < shape.observe_days - 1:
-        raise LogError(
-            f"the log begins on {first}, too late to observe {shape.observe_days} days up to {newest}; give a log that "
-            f"reaches back to {newest - timedelta(days=shape.observe_days - 1)} or further"
-        )
     # anchors whose outcomes do not overlap, and that the run has not learned from
     step = timedelta(days=-(-shape.outcome_days // shape.stride_days) * shape.stride_days)
     learned = scorer.log["last_day"] - timedelta(days=shape.outcome_days)
@@ -244,7 +236,7 @@ def _listed(scorer: Scorer, found: Found, folder: Path) -> Outcome:
         "warnings": warnings,
         "notes": notes,
         "versions": versions(), "commit": commit(), "trained_with": scorer.manifest.get("versions"),
-        "data": _fingerprint(found.experiment),
+        "data": pipeline.data_of(found.experiment),
     }  # fmt: skip
     return Outcome(folder, summary, warnings, changed["advice"])
 
@@ -267,12 +259,6 @@ def drifted(scorer: Scorer, found: Found, folder: Path) -> dict[str, Any]:
     segments.write_csv(tables[c.DRIFT.name], folder / "drift.csv")
     write_json(folder / "drift.json", told)
     return told
-
-
-def _fingerprint(experiment: Experiment) -> list[dict[str, Any]]:
-    from tschurn import events
-
-    return [*fingerprint(events.input_files(experiment)), *events.input_state(experiment)]
 
 
 def _said(scorer: Scorer, found: Found) -> tuple[list[str], list[str]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tschurn.errors import CommandError, MachineError, MissingExtraError, RunFolderError
+from tschurn.reporting import flat
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -72,7 +73,7 @@ def log_score(folder: Path, uri: str | None = None) -> str:
     told = _read(folder / "score.json")
     ended = int((folder / "score.json").stat().st_mtime * 1000)
     began = ended - int(1000 * told.get("seconds", 0))
-    figures = dict(_flat({k: v for k, v in told.items() if k not in _ELSEWHERE}))
+    figures = dict(flat({k: v for k, v in told.items() if k not in _ELSEWHERE}))
     tags = {key: str(told[key]) for key in ("run", "anchor_day", "commit") if told.get(key)}
     tags |= {"data": _digest(told.get("data"))}
     tags |= {key: value for key, value in figures.items() if key.endswith("recommendation")}
@@ -171,20 +172,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values → `section.key` and each."""
-    for key, part in value.items():
-        if isinstance(part, Mapping):
-            yield from _flat(part, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", part
-
-
 def _params(experiment: Mapping[str, Any]) -> dict[str, str]:
     """The configuration → `section.key` and its value as text; lists as JSON, what is not set is left out."""
     texts = (
         (k, v if isinstance(v, str) else json.dumps(v, ensure_ascii=False))
-        for k, v in _flat(experiment)
+        for k, v in flat(experiment)
         if v is not None
     )
     return {key: text[:_LONGEST] for key, text in texts if text}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tschurn import contracts as c
 from tschurn.config import Experiment
 from tschurn.errors import RunFolderError
-from tschurn.reporting import configuration, finished_stages, read_manifest, require
+from tschurn.reporting import configuration, finished_stages, flat, read_manifest, require
 from tschurn.runs import StageFolder
 from tschurn.targets import targets_and_notes
 
@@ -57,7 +57,7 @@ class Side:
         config = self.experiment.model_dump(mode="json", by_alias=True)
         if not self.experiment.log.simulated:
             config.pop("simulation", None)
-        found = dict(_flat(config))
+        found = dict(flat(config))
         places = [key for key in found if key.rpartition(".")[2] in _PLACES and isinstance(found[key], str)]
         return found | {key: PurePath(found[key]).name for key in places}
 
@@ -138,14 +138,6 @@ def _unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]
     """What differs, in order; absent counts as null."""
     keys = dict.fromkeys([*a, *b])
     return [{"key": k, "a": a.get(k), "b": b.get(k)} for k in keys if a.get(k) != b.get(k)]
-
-
-def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
 
 
 def differing(a: Side, b: Side, keys: tuple[str, ...]) -> list[str]:

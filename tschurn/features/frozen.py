@@ -91,11 +91,12 @@ class Frozen:
                 f"the run has learned from the fact `{missing[0]}`, which is not known of anybody here; give [log] "
                 "facts as the run had them, or run the experiment again"
             )
-        if span.anchors[0] < self.experiment.windows.observe_days - 1:
+        observe = self.experiment.windows.observe_days
+        if span.anchors[0] < observe - 1:
+            anchor, day = span.first + pd.Timedelta(days=int(span.anchors[0])), pd.Timedelta(days=1)
             raise LogError(
-                f"the log begins on {span.first.date()}, too late to observe "
-                f"{self.experiment.windows.observe_days} days up to "
-                f"{(span.first + pd.Timedelta(days=int(span.anchors[0]))).date()}"
+                f"the log begins on {span.first.date()}, too late to observe {observe} days up to {anchor.date()}; "
+                f"give a log that reaches back to {(anchor - (observe - 1) * day).date()} or further"
             )
 
     def users_at_a_time(self, days: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,16 +82,15 @@ def asked(folder: Path, windows: Windows) -> tuple[Callable[[Windows], np.ndarra
 
     For as many threads of the caller as it likes: the model uses none of its own.
     """
-    import json
-
     import numpy as np
 
     from tschurn.models.calibration import Calibration
     from tschurn.models.forward import use_threads
+    from tschurn.models.refit import load_learned
     from tschurn.models.saved import load_model
 
     model = load_model(folder, windows)
-    calibration = Calibration.from_dict(json.loads((folder / "calibration.json").read_text(encoding="utf-8")))
+    calibration = load_learned(folder / "calibration.json", Calibration)
     use_threads(1)
 
     def log_odds(any_windows: Windows) -> np.ndarray:
@@ -105,10 +104,15 @@ def asked(folder: Path, windows: Windows) -> tuple[Callable[[Windows], np.ndarra
 
 def direct_explainer(folder: Path, windows: Windows):
     """A saved model → what explains it exactly (columns, values, contributions), or None if nothing does."""
+    from tschurn.models.saved import load_model
+
+    return explains_itself(load_model(folder, windows), windows)
+
+
+def explains_itself(model: Any, windows: Windows):
+    """As `direct_explainer`, of a model that is loaded."""
     from tschurn.models.baselines import Logistic
     from tschurn.models.boosting import Boosting
     from tschurn.models.direct import Direct
-    from tschurn.models.saved import load_model
 
-    model = load_model(folder, windows)
     return Direct(model, windows) if isinstance(model, Boosting | Logistic) else None

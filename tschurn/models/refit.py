@@ -32,10 +32,11 @@ class Refit:
 
 def load_calibration(folder: Path) -> tuple[Calibration, Intervals]:
     """A folder with calibration.json and intervals.json → what is in them. Raises ModelError."""
-    return _learned(folder / "calibration.json", Calibration), _learned(folder / "intervals.json", Intervals)
+    return load_learned(folder / "calibration.json", Calibration), load_learned(folder / "intervals.json", Intervals)
 
 
-def _learned(file: Path, kind: type[Calibration] | type[Intervals]) -> Any:
+def load_learned(file: Path, kind: type[Calibration] | type[Intervals]) -> Any:
+    """A JSON file → the Calibration or the Intervals in it. Raises ModelError."""
     try:
         found = kind.from_dict(json.loads(file.read_text(encoding="utf-8")))
         tried = found(np.zeros(1)) if kind is Calibration else found(np.zeros(1), np.full(1, 0.5))

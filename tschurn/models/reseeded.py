@@ -5,7 +5,6 @@ What a network learns is partly luck. Who stands on the list only by it should b
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tschurn.models.blocks import Blocks
 from tschurn.models.boosting import Boosting
 from tschurn.models.calibration import Calibration
 from tschurn.models.networks import Network
+from tschurn.models.refit import load_learned
 from tschurn.models.saved import REFIT, load_model, save_model
 
 _FOLDER = "under_seed_"
@@ -37,7 +37,7 @@ def seed_scores(
     anchors = windows.index["anchor"].to_numpy()
     rows = np.flatnonzero(anchors == anchors.max())
     blocks = Blocks.of(windows, target)
-    calibration = Calibration.from_dict(json.loads((folder / REFIT / "calibration.json").read_text("utf-8")))
+    calibration = load_learned(folder / REFIT / "calibration.json", Calibration)
     parts = []
     for k in range(1, seeds + 1):
         progress("seeds", k - 1, seeds, f"seed {seed + k}")

@@ -1,10 +1,10 @@
 """a fitted model ↔ a folder: what it was fitted on beside it, so that it is never asked about other features.
 
 A folder may come from anywhere. Whatever is in it, nothing of it is ever run: JSON, plain arrays of the shapes that
-such a network must have (stored.py), trees that are trees (booster_text.py). What is damaged by chance is found by the
-hash of each file beside it. Against somebody who changes a model on purpose a hash is no help, since they would change
-it too: such a model is still data and nothing else, but what it predicts is theirs. Keep run folders where only those
-can write whom you would let choose the list.
+such a network must have (stored.py), trees that are trees (tschurn/booster_text.py). What is damaged by chance is found
+by the hash of each file beside it. Against somebody who changes a model on purpose a hash is no help, since they would
+change it too: such a model is still data and nothing else, but what it predicts is theirs. Keep run folders where only
+those can write whom you would let choose the list.
 """
 
 from __future__ import annotations
