@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tschurn import workers
+from tschurn.config import parse
 from tschurn.errors import LogError, MachineError, TschurnError
 from tschurn.processes import PeakMemory
 from tschurn.workers import Training, _fault, _in_words
@@ -77,6 +80,14 @@ def test_what_a_pool_lost_is_told_with_the_stages_it_was_at() -> None:
     assert isinstance(told, MachineError) and told.exit_code == 4
     assert str(told).startswith("models.churn, origins.sticker.2: the system ended a process")
     assert "what is finished stays" in str(told)
+
+
+@pytest.mark.parametrize("lost", ["end_with_parent", "_quiet"])  # what its queue, or a worker, begins with
+def test_a_process_that_is_ended_while_it_starts_is_told(lost, monkeypatch, tmp_path):
+    monkeypatch.setattr(workers, lost, os._exit if lost == "_quiet" else partial(os._exit, 1))
+    experiment = parse({"experiment": {"name": "lost"}, "log": {"path": "log.csv"}}, "lost")
+    with pytest.raises(MachineError, match=r"^models\.churn: the system ended a process"):
+        workers.work(experiment, tmp_path, [Training("churn", folder=tmp_path)], lambda *_: None)
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), ConnectionRefusedError()])

@@ -408,8 +408,9 @@ class _Stages:
         priority = self._read("segments", c.PRIORITY)
         contacts = self._read("contacts", c.CONTACTS) if "contacts" in self.done else None
         reasons = reasons_of_list(self._per_target("explain", c.REASONS), priority)
+        money = self._read("windows", c.MONEY)
         segments.write_lists(
-            priority, reasons, profile, self._read("windows", c.MONEY),
+            priority, segments.told_of(priority, reasons, profile, money, self.experiment),
             self._read("segments", c.FIRMNESS), self.experiment, self.run.folder,
             segments.who_rests(contacts, priority, self.experiment),
         )  # fmt: skip

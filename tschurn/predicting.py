@@ -59,12 +59,8 @@ class Loaded:
         from tschurn import segments
 
         priority, _ = segments.list_again(tables | {"threshold": self._scorer.threshold}, self.experiment)
-        told = tables["reasons"]
-        told = told[told["target"] == "churn"]
-        sentence = f"sentence_{self.experiment.experiment.language}"
-        wide = told.pivot(index="user_id", columns="rank", values=sentence).reindex(columns=range(1, MOST_REASONS + 1))
-        wide.columns = [f"reason_{rank}" for rank in wide.columns]
-        return priority.join(wide.astype("str"), on="user_id")
+        why = [f"reason_{rank}" for rank in range(1, MOST_REASONS + 1)]
+        return priority.join(tables["told"].set_index("user_id")[why], on="user_id")
 
 
 def _arrow(events: Any) -> pa.Table:

@@ -158,10 +158,10 @@ class Scorer:
         """EVENT_LOG and DAILY of some users → tables by name.
 
         "scores" and "unscored" at the newest anchor; of sampled users "closed": log-odds, probability and, where it is
-        known, outcome at all anchors. Where a list is wanted also "reasons", "people" (PROFILE, as far as it is told),
-        "money", "expected_values", "seed_scores" and "eligible" (windows at each anchor); of sampled users "sample"
-        (windows of all anchors, with their features) and "pushes.<target>" (what each feature does to the log-odds at
-        the newest anchor).
+        known, outcome at all anchors. Where a list is wanted also "told" (TOLD: nothing else of a user's reasons and
+        habits is kept, since there may be millions), "money", "expected_values", "seed_scores" and "eligible" (windows
+        at each anchor); of sampled users "sample" (windows of all anchors, with their features) and "pushes.<target>"
+        (what each feature does to the log-odds at the newest anchor).
         """
         import numpy as np
         import pandas as pd
@@ -181,10 +181,9 @@ class Scorer:
         tables = {name: pd.concat(some, ignore_index=True) for name, some in found.items()}
         tables["unscored"] = part.unscored
         if wanted.listed:
-            profile = windows.profile(now)
-            told = [column for column in segments.told_of_users() if column in profile]
-            tables |= {"people": profile[["user_id", *told]], "money": part.money.iloc[now]}
-            tables["expected_values"] = self._expected(windows, now)
+            keys, money = windows.index[["user_id", "anchor_day"]].iloc[now], part.money.iloc[now]
+            tables["told"] = segments.told_of(keys, tables.pop("reasons"), windows.profile(now), money, self.experiment)
+            tables |= {"money": money, "expected_values": self._expected(windows, now)}
             looked_at = np.sort(rows[drawn[rows]])
             index = windows.index.iloc[looked_at].drop(columns=["user", "split"]).reset_index(drop=True)
             tables["sample"] = pd.concat([index, windows.profile(looked_at).drop(columns="user_id")], axis=1)
@@ -196,6 +195,7 @@ class Scorer:
     ) -> dict[str, pd.DataFrame]:
         """The tables of one target; rows: those before the newest anchor, then `now`."""
         import numpy as np
+        import pandas as pd
 
         from tschurn.explain import told
 
@@ -211,15 +211,19 @@ class Scorer:
             counts=self._counted(windows, target)[rows],
         )  # fmt: skip
         if wanted.listed:
-            own = models.evaluated.log_odds(windows, rows)
-            direct = models.direct(windows)
-            given = told.give_again(models.told, windows, now, direct, own[here], self.experiment.run.threads)
-            other = f"sentence_{'ko' if self.experiment.experiment.language == 'en' else 'en'}"
-            tables["reasons"] = given.reasons.drop(columns=other).assign(target=target)
+            # lists tell why somebody goes quiet; the reasons of other targets are looked at in the sample
+            asked = now if target == "churn" else now[drawn[now]]
+            known = np.union1d(rows[drawn[rows]], asked)
+            own = pd.Series(models.evaluated.log_odds(windows, known), index=known)
+            given = told.give_again(
+                models.told, windows, asked, models.direct(windows), own[asked].to_numpy(), self.experiment.run.threads
+            )
+            if target == "churn":
+                tables["reasons"] = given.reasons.assign(target=target)
+            keys = windows.index[["user_id", "anchor_day"]].iloc[asked].reset_index(drop=True)
+            tables[f"pushes.{target}"] = keys.join(given.pushes)[drawn[asked]]
             tables["seed_scores"] = self._seeds(target, models, windows, now)
-            keys = windows.index[["user_id", "anchor_day"]].iloc[now].reset_index(drop=True)
-            tables[f"pushes.{target}"] = keys.join(given.pushes)[drawn[now]]
-            closed["own_log_odds"] = own
+            closed["own_log_odds"] = own.reindex(rows).to_numpy()
         tables["closed"] = closed[drawn[rows]]
         return tables
 

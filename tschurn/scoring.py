@@ -130,8 +130,10 @@ def scored(
             known |= _contacts(experiment, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    tables = {name: pd.concat([t for t in some if len(t)] or some[:1], ignore_index=True)
-              for name, some in parts.items()}  # fmt: skip
+    tables = {}
+    while parts:  # the parts of a table are let go before the next is put together
+        name, some = parts.popitem()
+        tables[name] = pd.concat([t for t in some if len(t)] or some[:1], ignore_index=True)
     return Found(experiment, known, days, tables)
 
 
@@ -210,9 +212,7 @@ def _listed(scorer: Scorer, found: Found, folder: Path) -> Outcome:
         )
     priority, firmness = segments.list_again(tables, scorer.experiment)
     resting = segments.who_rests(found.known.get("contacts"), priority, scorer.experiment)
-    people = segments.write_lists(
-        priority, tables["reasons"], tables["people"], tables["money"], firmness, scorer.experiment, folder, resting
-    )
+    people = segments.write_lists(priority, tables["told"], firmness, scorer.experiment, folder, resting)
     segments.write_unscored(tables["unscored"], scorer.experiment, folder)
     warnings, notes = _said(scorer, found)
     changed = drifted(scorer, found, folder)

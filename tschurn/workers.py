@@ -134,11 +134,14 @@ def work(
     threads = max(1, experiment.run.threads // workers)
     context = get_context("spawn")
     manager = SyncManager(ctx=context)
-    manager.start(end_with_parent)
-    with manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
-        messages = manager.Queue()
-        futures = {pool.submit(_in_worker, experiment, windows, job, threads, messages): job for job in jobs}
-        _follow(futures, messages, progress, ended)
+    try:
+        manager.start(end_with_parent)
+        with manager, ProcessPoolExecutor(workers, context, _quiet, (threads,)) as pool:
+            messages = manager.Queue()
+            futures = {pool.submit(_in_worker, experiment, windows, job, threads, messages): job for job in jobs}
+            _follow(futures, messages, progress, ended)
+    except (BrokenExecutor, EOFError, ConnectionError) as error:  # a process was lost before there was a job at work
+        raise _lost(jobs) from error
 
 
 def _follow(futures: dict[Future[None], Job], messages: Any, progress: Progress, ended: Callable[[Job], None]) -> None:
@@ -163,12 +166,15 @@ def _fault(faults: Sequence[tuple[Job, BaseException]]) -> TschurnError:
     for _, error in faults:
         if isinstance(error, TschurnError):
             return error
-    stages = ", ".join(job.stage for job, _ in faults)
     if any(disk.is_full(error) for _, error in faults):
-        return MachineError(disk.no_room(stages))
+        return MachineError(disk.no_room(", ".join(job.stage for job, _ in faults)))
+    return _lost([job for job, _ in faults])
+
+
+def _lost(jobs: Sequence[Job]) -> MachineError:
     return MachineError(
-        f"{stages}: the system ended a process that was at work on it, often because memory ran out; with fewer [run] "
-        "threads less is done at once. Run again: what is finished stays"
+        f"{', '.join(job.stage for job in jobs)}: the system ended a process that was at work on it, often because "
+        "memory ran out; with fewer [run] threads less is done at once. Run again: what is finished stays"
     )
 
 

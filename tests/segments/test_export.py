@@ -19,6 +19,7 @@ from tschurn.contracts import LIST
 from tschurn.errors import ConfigError, MachineError
 from tschurn.segments import export
 from tschurn.segments.pseudonyms import pseudonyms
+from tschurn.segments.told import told_of
 
 ANCHOR = date(2024, 3, 31)
 # Text → what must stand in the file. A second beginning, after a tab or a line break, has its own apostrophe.
@@ -117,15 +118,14 @@ def people(users, reasons=None, profile=None, firmness=None, chosen=None, segmen
     profile = pd.DataFrame({"user_id": users}) if profile is None else profile
     money = money_rows(users) if money is None else money
     table = priority_rows(users, segment)
-    return export.list_table(table, reasons, profile, money, firmness, chosen or experiment(), resting)
+    chosen = chosen or experiment()
+    return export.list_table(table, told_of(table, reasons, profile, money, chosen), firmness, chosen, resting)
 
 
 def written(folder, users, reasons=None, chosen=None, segment=None, resting=None, **money):
-    profile = pd.DataFrame({"user_id": users})
-    return export.write_lists(
-        priority_rows(users, segment), reasons, profile, money_rows(users, **money), firm_rows(users),
-        chosen or experiment(), folder, resting,
-    )  # fmt: skip
+    chosen = chosen or experiment()
+    everybody = people(users, reasons, None, firm_rows(users), chosen, segment, resting, money_rows(users, **money))
+    return export.write_people(everybody, chosen, folder)
 
 
 def read(path, **options):
@@ -185,8 +185,9 @@ def test_the_list_says_of_which_week_it_is_and_waits_for_the_day_of_the_call(tmp
 def test_without_a_sticker_target_the_rest_of_the_list_stands(tmp_path):
     table = priority_rows([1, 2]).assign(value_at_risk=np.nan, p_sticker=np.nan)
     table[["p_sticker_low", "p_sticker_high"]] = np.nan
-    profile = pd.DataFrame({"user_id": [1, 2]})
-    paths = export.write_lists(table, None, profile, money_rows([1, 2], value=np.nan), None, experiment(), tmp_path)
+    profile, money = pd.DataFrame({"user_id": [1, 2]}), money_rows([1, 2], value=np.nan)
+    known = told_of(table, None, profile, money, experiment())
+    paths = export.write_people(export.list_table(table, known, None, experiment()), experiment(), tmp_path)
     back = read(paths["scores.csv"])
     assert back[["p_sticker", "value_at_risk", "value_of_last_28_days", "firm"]].isna().all(axis=None)
     assert back["p_churn"].tolist() == [0.9, 0.1]
@@ -223,7 +224,8 @@ def test_another_week_draws_anew():
         table = priority_rows(range(200), ["priority"] * 200).assign(anchor_day=day)
         money = money_rows(range(200)).assign(anchor_day=day)
         profile = pd.DataFrame({"user_id": range(200)})
-        return export.list_table(table, None, profile, money, None, experiment())["holdout"]
+        known = told_of(table, None, profile, money, experiment())
+        return export.list_table(table, known, None, experiment())["holdout"]
 
     assert 0 <= (drawn(ANCHOR) & drawn(ANCHOR + timedelta(days=7))).sum() < 12  # 2 by chance
 
@@ -476,3 +478,20 @@ def test_a_disk_that_is_full_leaves_neither_a_new_nor_a_broken_file(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 6, 100])
+def test_a_long_list_is_written_in_pieces_that_nobody_sees(tmp_path, monkeypatch, rows):
+    frame = pd.DataFrame(
+        {"=id": [1, "=2", None, "x", "-1"], "n": [1.5, np.nan, 2e9, 3, 1e-9], "when": [ANCHOR, None] * 2 + [ANCHOR],
+         "sure": pd.array([True, None, False, None, True], "boolean"), "none": pd.Series([None] * 5, dtype=object)}
+    )  # fmt: skip
+    export.write_csv(frame, tmp_path / "whole.csv")
+    monkeypatch.setattr(export, "_ROWS", rows)
+    for name, table in (("pieces", frame), ("nobody", frame.iloc[:0])):
+        export.write_csv(table, tmp_path / f"{name}.csv")
+    whole = (tmp_path / "whole.csv").read_bytes()
+    assert (
+        (tmp_path / "pieces.csv").read_bytes() == whole and whole.count(b"\r\n") == 6 and whole.count(b"\xef\xbb") == 1
+    )
+    assert (tmp_path / "nobody.csv").read_bytes() == whole.splitlines(keepends=True)[0]

@@ -53,28 +53,33 @@ def list_again(tables: Mapping[str, pd.DataFrame], experiment: Experiment) -> tu
     return again.list_again(tables, experiment)
 
 
-def told_of_users() -> list[str]:
-    """The columns of PROFILE that the lists tell something of; others need not be at hand."""
-    from tschurn.segments.habits import HISTORY
+def told_of(
+    users: pd.DataFrame,
+    reasons: pd.DataFrame | None,
+    profile: pd.DataFrame,
+    money: pd.DataFrame,
+    experiment: Experiment,
+) -> pd.DataFrame:
+    """user_id and anchor_day of users, REASONS, PROFILE, MONEY → TOLD: what the lists tell of each of them, whoever
+    else is on them."""
+    from tschurn.segments.told import told_of
 
-    return [f"history:{name}" for name in HISTORY]
+    return told_of(users, reasons, profile, money, experiment)
 
 
 def write_lists(
     priority: pd.DataFrame,
-    reasons: pd.DataFrame | None,
-    profile: pd.DataFrame,
-    money: pd.DataFrame,
+    told: pd.DataFrame,
     firmness: pd.DataFrame | None,
     experiment: Experiment,
     folder: Path,
     resting: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → the lists for callers in `folder`, as CSV and as Parquet;
-    → LIST, what they are made of."""
+    """PRIORITY + TOLD + FIRMNESS → the lists for callers in `folder`, as CSV and as Parquet; → LIST, what they are
+    made of."""
     from tschurn.segments import export
 
-    people = export.list_table(priority, reasons, profile, money, firmness, experiment, resting)
+    people = export.list_table(priority, told, firmness, experiment, resting)
     export.write_people(people, experiment, folder)
     return people
 

@@ -1,4 +1,4 @@
-"""PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → LIST, and its files: the lists that people work with.
+"""PRIORITY + TOLD + FIRMNESS → LIST, and its files: the lists that people work with.
 
 priority_group.csv and scores.csv open in a spreadsheet with a double click: UTF-8 with a byte order mark, so that
 Korean is read as Korean, and no text of the log can become a formula. Beside them the same as Parquet, with types.
@@ -14,17 +14,16 @@ import numpy as np
 import pandas as pd
 
 from tschurn import spreadsheet
-from tschurn.contracts import LIST, MOST_REASONS
+from tschurn.contracts import LIST
 from tschurn.errors import ListError
 from tschurn.runs import write_parquet, writing
-from tschurn.segments.actions import actions_of
-from tschurn.segments.habits import habits
 from tschurn.segments.holdout import held_out
 from tschurn.segments.pseudonyms import pseudonyms, secret
 
 if TYPE_CHECKING:
     from tschurn.config import Experiment
 
+_ROWS = 1 << 16  # that are written at a time
 GROUP, EVERYBODY = "priority_group", "scores"  # the lists by file name, with .csv and .parquet
 LEFT_OUT = "unscored"  # with .csv
 SEGMENT_NAMES = {
@@ -57,28 +56,12 @@ LEAVE_ALONE = {
 }
 
 
-def write_lists(
-    priority: pd.DataFrame,
-    reasons: pd.DataFrame | None,
-    profile: pd.DataFrame,
-    money: pd.DataFrame,
-    firmness: pd.DataFrame | None,
-    experiment: Experiment,
-    folder: Path,
-    resting: pd.Series | None = None,
-) -> dict[str, Path]:
-    """PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → priority_group and scores in `folder`; file name → path.
-
-    Arguments and errors: those of `list_table`. Each file whole or not at all. A list in `folder` in which somebody
-    has filled in days of contact is kept, as priority_group.filled_1.csv.
-    """
-    return write_people(
-        list_table(priority, reasons, profile, money, firmness, experiment, resting), experiment, folder
-    )  # fmt: skip
-
-
 def write_people(people: pd.DataFrame, experiment: Experiment, folder: Path) -> dict[str, Path]:
-    """LIST → the files of `write_lists`; file name → path."""
+    """LIST → priority_group and scores in `folder`, as CSV and as Parquet; file name → path.
+
+    Each file whole or not at all. A list in `folder` in which somebody has filled in days of contact is kept, as
+    priority_group.filled_1.csv.
+    """
     paths = {}
     for name, table in ((GROUP, group_of(people, experiment)), (EVERYBODY, people)):
         paths |= {f"{name}.{kind}": folder / f"{name}.{kind}" for kind in ("csv", "parquet")}
@@ -101,14 +84,12 @@ def write_unscored(unscored: pd.DataFrame, experiment: Experiment, folder: Path)
 
 def list_table(
     priority: pd.DataFrame,
-    reasons: pd.DataFrame | None,
-    profile: pd.DataFrame,
-    money: pd.DataFrame,
+    told: pd.DataFrame,
     firmness: pd.DataFrame | None,
     experiment: Experiment,
     resting: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """PRIORITY + REASONS + PROFILE + MONEY + FIRMNESS → LIST: one row per scored user, in the order of PRIORITY.
+    """PRIORITY + TOLD + FIRMNESS → LIST: one row per scored user, in the order of PRIORITY.
 
     resting: ids of users who have been contacted too recently to be on the list (None: nobody). The hold-out is drawn
     among the others of the priority group. The columns are the same in both languages and for every log.
@@ -121,17 +102,13 @@ def list_table(
     rests = _rests(users, resting)
     drawn = _drawn(table, (table["segment"] == "priority").to_numpy() & ~rests, experiment)
     firm = pd.Series(dtype="str") if firmness is None else firmness.set_index("user_id")["firm"]
-    known = habits(table, profile, money, experiment.features.quiet_days, language)
-    table = pd.concat(
-        [table, *(part.reset_index(drop=True) for part in (_why(reasons, users, language), known))], axis=1
-    )
+    table = pd.concat([table, told.set_index("user_id").reindex(users).reset_index(drop=True)], axis=1)
     table = table.assign(
         segment=table["segment"].map(SEGMENT_NAMES[language]).astype("str"),
         firm=firm.reindex(users).map(FIRM_NAMES[language]).astype("str").to_numpy(),
         holdout=drawn,
         resting=rests,
         contacted_on=pd.Series(None, index=table.index, dtype="object"),
-        action=_actions(reasons, users, experiment),
         outcome_days=experiment.windows.outcome_days,
     )
     for kind, row in (("resting", rests), ("holdout", drawn)):
@@ -194,36 +171,6 @@ def _drawn(table: pd.DataFrame, candidates: np.ndarray, experiment: Experiment) 
     return drawn
 
 
-def _why(reasons: pd.DataFrame | None, users: pd.Series, language: str) -> pd.DataFrame:
-    """REASONS → per user the sentences of the churn target, their features and contributions, and whether they hold."""
-    names = {rank: f"reason_{rank}" for rank in range(1, MOST_REASONS + 1)}
-    abouts, pushes = ({rank: f"{name}_{what}" for rank, name in names.items()} for what in ("feature", "contribution"))
-    reliable = "reasons_reliable"
-    if reasons is None:
-        empty = pd.DataFrame(
-            index=users, columns=[*names.values(), *abouts.values(), *pushes.values(), reliable], dtype="str"
-        )
-        return empty.astype({**dict.fromkeys(pushes.values(), "float64"), reliable: "boolean"})
-    churn = reasons[reasons["target"] == "churn"]
-
-    def by_rank(values: str, called: dict[int, str]) -> pd.DataFrame:
-        wide = churn.pivot(index="user_id", columns="rank", values=values)
-        return wide.reindex(columns=list(called)).rename(columns=called).rename_axis(columns=None)
-
-    told, about = (
-        by_rank(v, called).astype("str") for v, called in ((f"sentence_{language}", names), ("feature", abouts))
-    )
-    by = by_rank("contribution", pushes).astype("float64").round(3)
-    holds = churn.groupby("user_id")["reliable"].first().astype("boolean").rename(reliable)
-    return pd.concat([told, about, by, holds], axis="columns").reindex(users)
-
-
-def _actions(reasons: pd.DataFrame | None, users: pd.Series, experiment: Experiment) -> pd.Series:
-    if reasons is None or not experiment.actions:
-        return pd.Series(None, index=users.index, dtype="str")
-    return users.map(actions_of(reasons, experiment.actions)).astype("str")
-
-
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """A frame → a CSV file for a spreadsheet, whole or not at all.
 
@@ -231,10 +178,14 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     significant digits, and with cents where they are larger than that. Text that could be run as a formula gets an
     apostrophe before it.
     """
-    safe = frame.infer_objects().apply(_cells)
-    safe.columns = _without_formulas(pd.Series(list(frame.columns), dtype="str")).to_list()
-    with writing(path) as beside:
-        safe.to_csv(beside, index=False, encoding="utf-8-sig", lineterminator="\r\n", float_format=_number)
+    frame = frame.infer_objects()
+    head = _without_formulas(pd.Series(list(frame.columns), dtype="str")).to_list()
+    with writing(path) as beside, open(beside, "w", encoding="utf-8-sig", newline="") as file:
+        for first in range(0, max(len(frame), 1), _ROWS):  # text takes much more memory than what it is made of
+            cells = frame.iloc[first : first + _ROWS].apply(_cells)
+            cells.to_csv(
+                file, index=False, header=head if first == 0 else False, lineterminator="\r\n", float_format=_number
+            )
 
 
 def _number(value: float) -> str:

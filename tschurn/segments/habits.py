@@ -36,10 +36,6 @@ _LATELY = 28
 _MUCH, _DAYS_APART = 1.5, 2
 
 
-# Of PROFILE, what is told of.
-HISTORY = ("mean_gap", "active_days:28", "recency", "tenure", "supporters:top_share", "supporters:top_recency")
-
-
 def habits(
     users: pd.DataFrame, profile: pd.DataFrame, money: pd.DataFrame, quiet_days: int, language: str
 ) -> pd.DataFrame:
