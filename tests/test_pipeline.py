@@ -283,3 +283,15 @@ def test_a_sticker_that_never_occurs_and_no_history(tmp_path: Path, log_frame: p
     )
     scores = pd.read_csv(folder / "scores.csv")
     assert (scores["priority"] - scores["p_churn"]).abs().max() < 1e-6
+
+
+def test_what_is_done_again_alone_is_what_it_was_beside_another(finished: Path, place: Path, tmp_path: Path) -> None:
+    """Sums depend on the threads that add them up: a target that is explained alone has no more of them."""
+    shutil.copytree(place / "reports", tmp_path / "reports")
+    again = tmp_path / "reports" / "small" / "latest" / "stages" / "explain.sticker"
+    (again / "collinearity.parquet").unlink()
+    run(place / "small.toml", tmp_path / "reports")
+    tables = [file.relative_to(again) for file in again.rglob("*.parquet")]
+    for name in tables:
+        assert (again / name).read_bytes() == (finished / "stages" / "explain.sticker" / name).read_bytes(), name
+    assert Path("collinearity.parquet") in tables

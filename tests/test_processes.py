@@ -87,7 +87,7 @@ def test_a_process_that_is_ended_while_it_starts_is_told(lost, monkeypatch, tmp_
     monkeypatch.setattr(workers, lost, os._exit if lost == "_quiet" else partial(os._exit, 1))
     experiment = parse({"experiment": {"name": "lost"}, "log": {"path": "log.csv"}}, "lost")
     with pytest.raises(MachineError, match=r"^models\.churn: the system ended a process"):
-        workers.work(experiment, tmp_path, [Training("churn", folder=tmp_path)], lambda *_: None)
+        workers.work(experiment, tmp_path, [Training("churn", folder=tmp_path)], 1, lambda *_: None)
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), ConnectionRefusedError()])

@@ -279,7 +279,7 @@ class _Stages:
         if waiting:
             days = int(self._read("log", c.LOG_SUMMARY)["days"].iloc[0])
             evaluations = {j.stage: self.run.count(f"test_evaluations.{j.counted}", j.stage) for j in waiting}
-            self._work([replace(j, days=days, evaluations=evaluations[j.stage]) for j in waiting])
+            self._work([replace(j, days=days, evaluations=evaluations[j.stage]) for j in waiting], len(wanted))
 
     def columns(self) -> None:
         """Windows and models → the columns that explanations may speak of: those of windows, and those of models that
@@ -310,7 +310,7 @@ class _Stages:
                 lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
             )  # fmt: skip
         rows = self._explained_windows(self._windows()) if waiting else None
-        self._work([replace(job, rows=rows) for job in waiting])
+        self._work([replace(job, rows=rows) for job in waiting], len(self.targets))
 
     def reference(self) -> None:
         """Windows, models and explanations → what a later log is held against, to see what has changed."""
@@ -342,7 +342,7 @@ class _Stages:
                 job.stage, ["models"], ["windows", f"models.{target}"], inputs,
                 lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
             )  # fmt: skip
-        self._work(waiting)
+        self._work(waiting, len(self.targets))
 
     def seeds(self) -> None:
         """Windows and the refits → seeds.<target>: what other seeds would have said of the list's users."""
@@ -354,7 +354,7 @@ class _Stages:
                 job.stage, ["models"], ["windows", f"models.{target}"], inputs,
                 lambda out, job=job: waiting.append(replace(job, folder=out.path)), deferred=True,
             )  # fmt: skip
-        self._work(waiting)
+        self._work(waiting, len(self.targets))
 
     def value(self) -> None:
         """Windows and MONEY → what stickers those who stay are worth."""
@@ -372,10 +372,10 @@ class _Stages:
         inputs = {**{name: self._section(name) for name in ("windows", "run")}, "seed": self._seed}
         self._stage("value", sources, ["windows"], inputs, compute)
 
-    def _work(self, jobs: Sequence[workers.Job]) -> None:
-        """Do the jobs in processes, and finish their stages."""
+    def _work(self, jobs: Sequence[workers.Job], of: int) -> None:
+        """Do the jobs, those that are left of so many, in processes, and finish their stages."""
         if jobs:
-            workers.work(self.experiment, self.done["windows"].path, jobs, self.progress, self._ended)
+            workers.work(self.experiment, self.done["windows"].path, jobs, of, self.progress, self._ended)
 
     def _ended(self, job: workers.Job) -> None:
         self.done[job.stage] = self.run.finish(job.stage)

@@ -121,17 +121,18 @@ Job = Training | Explanation | Ablation | Reseeding
 
 
 def work(
-    experiment: Experiment, windows: Path, jobs: Sequence[Job], progress: Progress,
+    experiment: Experiment, windows: Path, jobs: Sequence[Job], of: int, progress: Progress,
     ended: Callable[[Job], None] = lambda job: None,
 ) -> None:  # fmt: skip
     """Do each job in a process of its own: two that use a core each use two cores better than one after the
     other with two threads, and TensorFlow stays out of this process.
 
-    ended: told each job that ended well, at once: what kills the next one does not take it along. Raises MachineError
-    where the system ended a process, or memory or disk ran out.
+    of: how many jobs there are where none has been done: a job is given the threads that it would have had then, since
+    sums of floating point numbers depend on them. ended: told each job that ended well, at once: what kills the next
+    one does not take it along. Raises MachineError where the system ended a process, or memory or disk ran out.
     """
+    threads = max(1, experiment.run.threads // of)
     workers = min(len(jobs), experiment.run.threads)
-    threads = max(1, experiment.run.threads // workers)
     context = get_context("spawn")
     manager = SyncManager(ctx=context)
     try:
