@@ -268,6 +268,6 @@ def test_a_run_with_a_broken_part_is_told(run: Path, tmp_path: Path, broken: str
     shutil.copytree(run, folder)
     for damage in ("", "{", "[]", '{"type": "network"}'):
         (folder / "stages" / broken).write_text(damage)
-        with pytest.raises(RunFolderError, match=rf"{Path(broken).name}: is not as the run left it"):
+        with pytest.raises(RunFolderError, match=rf"stages: not as the run left it: {broken}; run"):
             scoring.score(folder, out=tmp_path)
     assert not (tmp_path / "scores.csv").exists()

@@ -84,10 +84,10 @@ def gathered(folder: Path) -> Gathered:
     stages = finished_stages(folder)
     if "windows" not in stages:
         raise RunFolderError(f"{folder}: the run has not come as far as its windows; run the experiment again")
-    _refuse_damaged(["windows"], stages, folder)
+    refuse_damaged(["windows"], stages, folder, ".parquet")
     targets, notes = targets_and_notes(stages["windows"].read(c.WINDOWS), experiment)
     require(needed(targets), stages, folder)
-    _refuse_damaged(stages, stages, folder)
+    refuse_damaged(stages, stages, folder, ".parquet")
     origins = {t: _origins_of(stages, t) for t in targets}
     tables = report_tables(stages, experiment, targets, origins, folder)
     return Gathered(tables, notes, experiment, {k: manifest.get(k) for k in ("versions", "commit", "data")})
@@ -141,11 +141,12 @@ def require(names: Iterable[str], stages: Mapping[str, StageFolder], folder: Pat
         )
 
 
-def _refuse_damaged(names: Iterable[str], stages: Mapping[str, StageFolder], folder: Path) -> None:
-    """Raises RunFolderError where tables are not as they were written."""
-    if wrong := [f"{name}/{file}" for name in names for file in stages[name].damaged(".parquet")]:
+def refuse_damaged(names: Iterable[str], stages: Mapping[str, StageFolder], folder: Path, ending: str = "") -> None:
+    """Raises RunFolderError where files of stages, those of the ending, are not as the run left them."""
+    if wrong := [f"{name}/{file}" for name in names for file in stages[name].damaged(ending)]:
         raise RunFolderError(
-            f"{folder}: damaged: {', '.join(wrong)}; run the experiment again, which does again only these stages"
+            f"{folder / 'stages'}: not as the run left it: {', '.join(wrong)}; run the experiment again, which does "
+            "again only what is damaged"
         )
 
 

@@ -16,7 +16,7 @@ from tschurn import contracts as c
 from tschurn import disk
 from tschurn.config import Experiment
 from tschurn.errors import ContractError, ModelError, RunFolderError
-from tschurn.reporting import configuration, finished_stages, read_manifest, require
+from tschurn.reporting import configuration, finished_stages, read_manifest, refuse_damaged, require
 from tschurn.runs import StageFolder
 from tschurn.targets import targets_and_notes
 
@@ -84,11 +84,7 @@ class Scorer:
         """Raise RunFolderError where the run lacks a stage, or where one is not as the run left it."""
         require(names, stages, self.folder)
         for name in names:  # of large arrays, which are not read here, nothing is asked
-            if damaged := stages[name].damaged(".parquet" if name in ("windows", "log") else ""):
-                raise RunFolderError(
-                    f"{stages[name].path / damaged[0]}: is not as the run left it; run the experiment again, which "
-                    "does again only what is damaged"
-                )
+            refuse_damaged([name], stages, self.folder, ".parquet" if name in ("windows", "log") else "")
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was loaded: models are opened where they are used."""

@@ -125,8 +125,8 @@ def _read(path: Path, outcome_days: int) -> pd.DataFrame:
         raise ListError(f"{where('holdout')}, row {no.idxmax()}: is empty; it says who was to be left alone, and "
                         "without it there is nothing to compare with")  # fmt: skip
     if OUTCOME in cells and (other := cells[OUTCOME].dropna() != str(outcome_days)).any():
-        raise ListError(f"{where(OUTCOME)}, row {other.idxmax()}: {cells[OUTCOME][other.idxmax()]}, but the experiment "
-                        f"has {outcome_days}; follow a list up with the experiment that it came from")  # fmt: skip
+        raise ListError(f"{where(OUTCOME)}, row {other.idxmax()}: {cells[OUTCOME][other.idxmax()]:.40}, but the "
+                        f"experiment has {outcome_days}; give the experiment that the list came from")  # fmt: skip
     return _as_drawn(frame, path)
 
 
