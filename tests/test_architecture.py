@@ -13,7 +13,7 @@ import tschurn
 
 PACKAGE = Path(tschurn.__file__).parent
 STAGES = {"events", "exploration", "features", "models", "explain", "segments", "drift", "report"}
-SHARED = {"tschurn", "contracts", "errors", "config", "runs", "blocks", "processes", "spreadsheet", "disk",
+SHARED = {"tschurn", "contracts", "errors", "config", "runs", "blocks", "processes", "spreadsheet", "disk", "memory",
           "booster_text"}  # fmt: skip
 # What may be named where: library → the only places.
 ONLY_IN = {

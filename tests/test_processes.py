@@ -1,4 +1,4 @@
-"""A run that is killed leaves nobody behind; what the system ends under a run is told; memory is known by its peak."""
+"""A run that is killed leaves nobody behind; what the system ends under a run is told."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tschurn import workers
 from tschurn.config import parse
 from tschurn.errors import LogError, MachineError, TschurnError
-from tschurn.processes import PeakMemory
 from tschurn.workers import Training, _fault, _in_words
 
 _LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows")
@@ -107,32 +105,3 @@ def test_a_lost_manager_is_the_machines_fault_too(error: Exception) -> None:
 def test_errors_of_a_worker_are_one_sentence(error: Exception, kind: type[TschurnError], said: str) -> None:
     told = _in_words(error, Training("churn", folder=Path("somewhere")))
     assert type(told) is kind and str(told).startswith(said)
-
-
-@_LINUX
-def test_the_peak_is_that_since_the_watch_began() -> None:
-    before = PeakMemory()
-    held = np.ones(40_000_000)  # 305 MiB
-    high = before.mib()
-    del held
-    after = PeakMemory()
-    assert high - after.mib() > 250
-    assert before.mib() == after.mib()  # one watch at a time
-
-
-_FAMILY = """
-import subprocess, sys
-from tschurn.processes import PeakMemory
-subprocess.run([sys.executable, "-c", "pass"])
-watch = PeakMemory()
-alone = watch.mib()
-subprocess.run([sys.executable, "-c", "held = bytearray(b'x') * 300_000_000"])
-print(alone, watch.mib())
-"""
-
-
-@_LINUX
-def test_the_peak_of_a_child_that_ended_counts() -> None:
-    done = subprocess.run([sys.executable, "-c", _FAMILY], capture_output=True, text=True, check=True)
-    alone, family = map(int, done.stdout.split())
-    assert alone < 200 and 280 < family < 400

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from tschurn import memory
 from tschurn.errors import MachineError, TschurnError
 
 # Exit code → the word for it (`outcome` of --json), and what it means.
@@ -43,7 +44,6 @@ _TOLD = (
     (re.compile(r"No space left on device|\d+ requested and \d+ written"), errno.ENOSPC),
     (re.compile(r"Disk quota exceeded"), errno.EDQUOT),
     (re.compile(r"File too large"), errno.EFBIG),
-    (re.compile(r"Cannot allocate memory|can't start new thread|std::bad_alloc"), errno.ENOMEM),
 )
 _CHAIN = 10  # causes looked at
 
@@ -115,7 +115,7 @@ def _end_children() -> None:
 def _ran_out(error: BaseException) -> str | None:
     """An error, or what caused it → what the machine ran out of, if it is that."""
     for _ in range(_CHAIN):
-        if isinstance(error, MemoryError):
+        if memory.ran_out(error):
             return f"{_RAN_OUT[errno.ENOMEM]}{_detail(error)}"
         if type(error).__name__ == "BrokenProcessPool":
             return "the system ended a process of this run, as it does when memory is short"

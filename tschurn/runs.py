@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from tschurn import __version__, disk
 from tschurn.counters import Counters
 from tschurn.errors import ContractError, RunFolderError
-from tschurn.processes import PeakMemory
+from tschurn.memory import PeakMemory
 
 if TYPE_CHECKING:
     import numpy as np

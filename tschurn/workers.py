@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
@@ -19,11 +18,11 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from tschurn import contracts as c
-from tschurn import disk
+from tschurn import disk, memory
 from tschurn.config import Experiment
 from tschurn.contracts import Progress
 from tschurn.errors import MachineError, TschurnError
-from tschurn.processes import PeakMemory, end_with_parent
+from tschurn.processes import end_with_parent
 from tschurn.runs import StageFolder
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ EXPLANATIONS = (
 )  # fmt: skip
 LOG_FILE = "work.log"
 _POLL_SECONDS = 0.2
-_NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|Cannot allocate memory")  # TensorFlow, LightGBM, the system
 _OF_THE_LAST = (*PER_TARGET, c.LOG_ODDS, c.PREDICTIONS, c.TEST_INTERVALS, c.SCORES, c.OUT_OF_TIME)
 _OF_AN_EARLIER = (c.ORIGINS, c.METRICS, c.TARGET_SUMMARY, c.PREDICTIONS)
 
@@ -193,13 +191,13 @@ def _in_worker(experiment: Experiment, windows_stage: Path, job: Job, threads: i
     """In a worker: do one job and write its tables. What libraries print goes to a log file."""
     run = experiment.run.model_copy(update={"threads": threads})
     experiment = experiment.model_copy(update={"run": run})
-    began, memory = time.perf_counter(), PeakMemory()
+    began, peak = time.perf_counter(), memory.PeakMemory()
     with _printing_to(job.folder / LOG_FILE):
         try:
             with disk.room(f"{job.stage}, {job.folder}"):
                 windows = open_windows(StageFolder(windows_stage), experiment)
                 _DO[type(job)](experiment, windows, job, lambda _, *how_far: messages.put((job.stage, *how_far)))
-                note = {"seconds": time.perf_counter() - began, "peak_memory_mib": memory.mib()}
+                note = {"seconds": time.perf_counter() - began, "peak_memory_mib": peak.mib()}
                 disk.write_sealed(job.folder / "stage.json", note)
         except Exception as error:
             traceback.print_exc()  # into the log: only the message reaches the other process
@@ -210,7 +208,7 @@ def _in_words(error: Exception, job: Job) -> Exception:
     """What went wrong in a worker → what its parent is told. Errors of libraries need not outlive the way there."""
     if isinstance(error, TschurnError | BrokenExecutor | EOFError | ConnectionError):
         return error
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__} {error}"):
+    if memory.ran_out(error):
         return MachineError(
             f"{job.stage}: memory ran out; with fewer [run] threads less is done at once. Run again: what is finished "
             "stays"

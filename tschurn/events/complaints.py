@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tschurn import disk
+from tschurn import disk, memory
 from tschurn.errors import LogError, MachineError
 
 # Modules whose exceptions are the engine's complaints.
 _COMPLAINS = {"duckdb", "psycopg", "pyspark", "py4j"}
 _OWN_LIMIT = re.compile(r"\([\d.]+ \w+/[\d.]+ \w+ used\)")  # reached, by DuckDB's own account
-_RAN_OUT = re.compile(r"std::bad_alloc|annot allocate memory|failed to map segment|can't start new thread|"
-                      r"Resource temporarily unavailable")  # fmt: skip
 
 # With less to take, the in-process engine (DuckDB 2.0) may end the process, or never answer, instead of an error.
 LEAST_MIB, LEAST_MIB_PER_THREAD = 1024, 128
@@ -50,7 +48,7 @@ def reading(what: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if type(error).__module__.split(".")[0].lstrip("_") not in _COMPLAINS or _ran_out(error):
+            if type(error).__module__.split(".")[0].lstrip("_") not in _COMPLAINS or memory.ran_out(error):
                 raise
             raise LogError(f"{what}: cannot be read: {_said(error)[:300]}") from error
 
@@ -65,21 +63,12 @@ def enough(what: str) -> Iterator[None]:
     except Exception as error:
         if disk.is_full(error):
             raise MachineError(disk.no_room(what)) from error
-        if _ran_out(error):
+        if memory.ran_out(error):
             to_do = "raise `memory_mib`" if _OWN_LIMIT.search(str(error)) else "lower `memory_mib` and `threads`"
             raise MachineError(
                 f"{what}: not enough memory ({_said(error)[:150]}); give the process more, or {to_do} under [run]"
             ) from error
         raise
-
-
-def _ran_out(error: Exception) -> bool:
-    """Whether an error says that there is not enough memory, of the machine, the process, or the engine's own."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryException"
-        or (isinstance(error, RuntimeError | ImportError | OSError) and bool(_RAN_OUT.search(str(error))))
-    )
 
 
 def _said(error: Exception) -> str:
