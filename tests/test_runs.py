@@ -260,6 +260,42 @@ def test_a_real_limit_on_files_is_told_as_one(tmp_path: Path) -> None:
     assert "no room left" in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("rows", [3, 300_000])  # met at the end of the file, and before
+def test_a_table_that_finds_no_room_is_told_once(tmp_path: Path, rows: int) -> None:
+    """By the error alone: nothing more is tried, and printed, when what writes it is let go."""
+    code = """
+        import resource, sys
+        from pathlib import Path
+        import numpy as np, pyarrow as pa
+        from tschurn.runs import parquet_writer, write_parquet
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        path, table = Path(sys.argv[1]), pa.table({"a": np.random.default_rng(0).random(int(sys.argv[2]))})
+        try:
+            write_parquet(path, table)
+        except OSError as error:
+            print(error)
+
+        def writing():
+            with parquet_writer(path, table.schema) as writer:
+                yield
+                writer.write_table(table)
+                yield
+
+        at_work = writing()
+        next(at_work)
+        del at_work
+        at_work = writing()
+        try:
+            next(at_work), next(at_work)
+        except OSError:
+            pass
+        del at_work
+    """
+    given = [sys.executable, "-c", textwrap.dedent(code), tmp_path / "a.parquet", str(rows)]
+    done = subprocess.run(given, capture_output=True, text=True)
+    assert "File too large" in done.stdout and done.stderr == ""
+
+
 def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(RunFolderError, match="taken"), Run(tmp_path / "taken"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tschurn import config
 from tschurn.contracts import MOST_REASONS
 from tschurn.errors import LogError
+from tschurn.runs import write_parquet
 from tschurn.scorer import Scorer
 from tschurn.scoring import scored
 
@@ -43,11 +44,9 @@ class Loaded:
         p_sticker and their intervals, priority, value_at_risk, and reason_1 to reason_3, told in the run's language.
         Raises LogError for whatever is wrong with the events.
         """
-        import pyarrow.parquet as pq
-
         with tempfile.TemporaryDirectory(prefix="tschurn-") as temporary:
             file = Path(temporary) / "events.parquet"
-            pq.write_table(_arrow(events), file)
+            write_parquet(file, _arrow(events))
             log = config.with_log(self.experiment, str(file)).log
             alone = log.model_copy(update={"engine": None, "master": None, "received": None, "stickers": None,
                                            "until": as_of})  # fmt: skip

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
 
     from tschurn.contracts import Table
 
@@ -293,9 +294,21 @@ def write_parquet(beside: Path, table: pa.Table) -> None:
 
     But for dictionary columns: Arrow 26 ends their dictionaries with bytes that it never set.
     """
-    import pyarrow.parquet as pq
+    with parquet_writer(beside, table.schema) as writer:
+        writer.write_table(table)
 
-    pq.write_table(table, beside, compression="zstd")
+
+@contextmanager
+def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[ParquetWriter]:
+    """A Parquet file for one table after the other, whole when the block ends well."""
+    from pyarrow.parquet import ParquetWriter
+
+    writer = ParquetWriter(path, schema, compression="zstd")
+    try:
+        yield writer
+        writer.close()
+    finally:
+        writer.is_open = False  # a file that was not ended would be ended when it is let go, or its fault be printed
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tschurn import blocks
 from tschurn.blocks import Days
 from tschurn.contracts import DAILY, Progress
 from tschurn.errors import LogError
 from tschurn.events import engine
+from tschurn.runs import parquet_writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def write(events: ir.Table, rows: int, path: Path, progress: Progress) -> None:
         return
     ids = events.user_id.type().to_pyarrow()
     schema = pa.schema([pa.field(n, ids if t == "id" else _ARROW[t], nullable=False) for n, t in DAILY.columns.items()])
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with parquet_writer(path, schema) as writer:
         for k, (first, last) in enumerate(found):
             progress("log", k, len(found), "grouping")
             table = daily(blocks.within(events, first, last)).to_pyarrow()

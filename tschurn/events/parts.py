@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -19,6 +20,7 @@ from tschurn import blocks
 from tschurn.config import Experiment
 from tschurn.contracts import Progress
 from tschurn.events import daily, engine, reader
+from tschurn.runs import parquet_writer
 
 Tables = dict[str, pd.DataFrame]
 Work = Callable[[ir.Table, ir.Table], Tables]  # EVENT_LOG and DAILY of some users → tables by name
@@ -72,14 +74,14 @@ def _of_partition(batches: Iterator[pa.RecordBatch], size: int, work: Work, memo
     """Rows of EVENT_LOG of some users → what `work` makes of them, in an engine of this process."""
     with tempfile.TemporaryDirectory(prefix="tschurn-") as temporary:
         raw, grouped = (Path(temporary) / name for name in (reader.COPY_FILE, reader.DAILY_FILE))
-        writer = None
-        for batch in batches:
-            if batch.num_rows:
-                writer = writer or pq.ParquetWriter(raw, batch.schema, compression="zstd")
-                writer.write_batch(batch)
+        with ExitStack() as files:
+            writer = None
+            for batch in batches:
+                if batch.num_rows:
+                    writer = writer or files.enter_context(parquet_writer(raw, batch.schema))
+                    writer.write_batch(batch)
         if writer is None:
             return
-        writer.close()
         backend = engine.local(1, memory_mib)
         try:
             event_log = backend.read_parquet(raw)

@@ -21,6 +21,7 @@ from tschurn.contracts import DAILY, EVENT_LOG, USERS, Progress
 from tschurn.errors import LogError
 from tschurn.events import daily, engine, event_log, lists, quality, refused, sources
 from tschurn.events.event_log import Survey
+from tschurn.runs import write_parquet
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -183,7 +184,7 @@ class _Reader:
             everybody.group_by("user_id").agg(rows=everybody.n.sum(), active=own.any()).order_by("user_id").to_pyarrow()
         )
         active = users.filter(users["active"])
-        pq.write_table(active.select(["user_id"]), self.folder / USERS_FILE)
+        write_parquet(self.folder / USERS_FILE, active.select(["user_id"]))
         before = self.rows
         self._count("no_own_activity", sum(active["rows"].to_pylist()), len(active))
         if self.rows < before:

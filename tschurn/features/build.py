@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from tschurn import blocks
 from tschurn.config import Experiment
@@ -21,6 +21,7 @@ from tschurn.features import history as h
 from tschurn.features.money import money
 from tschurn.features.panel import DailyBlocks, PanelFile, people_events, user_blocks
 from tschurn.features.people import with_people
+from tschurn.runs import parquet_writer
 
 MOST_CELLS = 20_000_000_000  # of a panel: more is a mistake in the log's first or last day
 _STEPS = 6
@@ -179,21 +180,20 @@ class Builder:
         cells = len(self.users) * self.days
         passes = max(1, -(-self.rows // blocks.BLOCK_ROWS), -(-cells // _DENSE_CELLS))
         size = -(-len(self.users) // passes)
-        writer = None
-        for start in range(0, len(self.users), size):
-            part = slice(start, min(start + size, len(self.users)))
-            dense = supporters.compute(
-                self._log_of(part), self.settings, self.users[part], self.first.date(), self.days
-            )
-            table = SUPPORTERS.check(dense.frame())
-            path = self.folder / f"{SUPPORTERS.name}.parquet"
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
-            daily, levels = dense.daily, dense.levels
-            for block in user_blocks(part.stop - start, self.days, len(self.panel_features)):
-                yield slice(start + block.start, start + block.stop), Supporting(daily[block], levels[block])
-        if writer:
-            writer.close()
+        with ExitStack() as files:
+            writer = None
+            for start in range(0, len(self.users), size):
+                part = slice(start, min(start + size, len(self.users)))
+                dense = supporters.compute(
+                    self._log_of(part), self.settings, self.users[part], self.first.date(), self.days
+                )
+                table = SUPPORTERS.check(dense.frame())
+                path = self.folder / f"{SUPPORTERS.name}.parquet"
+                writer = writer or files.enter_context(parquet_writer(path, table.schema))
+                writer.write_table(table)
+                daily, levels = dense.daily, dense.levels
+                for block in user_blocks(part.stop - start, self.days, len(self.panel_features)):
+                    yield slice(start + block.start, start + block.stop), Supporting(daily[block], levels[block])
 
     def _log_of(self, users: slice) -> ir.Table:
         """EVENT_LOG of some of the users; itself where that is all of them."""
