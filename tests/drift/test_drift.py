@@ -334,7 +334,7 @@ def test_features_are_told_by_their_names_and_warnings_at_the_end() -> None:
     assert "posts (PSI" in drift.sentences(tables, "en", names)[1]
     assert "글 (PSI" in drift.sentences(tables, "ko", names)[1]
     lines = drift.sentences(tables | {"drift_warnings": warned}, "en", names)
-    assert "150 windows" in lines[-2] and "`own:story` is new in the log (75 rows a week)" in lines[-1]
+    assert "150 windows" in lines[-2] and "New in the log: `own:story` (75 rows a week)" in lines[-1]
 
 
 def test_drift_json_is_plain() -> None:
