@@ -62,6 +62,7 @@ bench-scoring: $(READY)  ## score a hundred thousand and a million users with a 
 
 bench-cycles: $(READY)  ## weekly cycles on simulated platforms: false alarms of drift, and when it catches a planted change
 	@$(BIN)/python benchmarks/cycles.py
+	@$(BIN)/python benchmarks/mondays.py
 
 clean:  ## remove the virtual environment and all reports
 	rm -rf $(VENV) && find reports -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
