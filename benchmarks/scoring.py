@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -37,10 +36,10 @@ def main() -> None:
     for users in (int(n) for n in options.users.split(",")):
         log = _large_log(folder, users)
         floor, rows = _floor(log)
-        told, peak = _score(run, log, folder / "list")
-        left_out = sum(told["unscored"].values())
+        told = _score(run, log, folder / "list")
+        left_out, peak = sum(told["unscored"].values()), told["peak_memory_mib"]
         print(f"| {told['scored'] + left_out:,} | {rows:,} | {floor:.1f} s | {told['scored']:,} | {left_out:,} | "
-              f"{told['seconds']:.0f} | {told['seconds'] / floor:.0f} | {peak:,} MiB |", flush=True)  # fmt: skip
+              f"{told['seconds']:.0f} | {told['seconds'] / floor:.0f} | {peak} MiB |", flush=True)  # fmt: skip
 
 
 def _options() -> argparse.Namespace:
@@ -102,13 +101,11 @@ def _floor(log: Path) -> tuple[float, int]:
         return time.perf_counter() - began, rows
 
 
-def _score(run: Path, log: Path, out: Path) -> tuple[dict, int]:
-    """→ score.json of a process of its own, and its peak memory in MiB."""
+def _score(run: Path, log: Path, out: Path) -> dict:
+    """→ score.json of a process of its own."""
     command = [sys.executable, "-m", "tschurn", "score", run, "--log", log, "--out", out, "--quiet"]
-    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return json.loads((out / "score.json").read_text(encoding="utf-8")), max(began, peak) // 1024
+    return json.loads((out / "score.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from tschurn import config, pipeline
 from tschurn import contracts as c
 from tschurn.contracts import Progress, silent
 from tschurn.errors import ConfigError, LogError
+from tschurn.memory import PeakMemory
 from tschurn.runs import Run, commit, versions, write_json
 from tschurn.scorer import SAMPLED_USERS, Scorer, Wanted
 
@@ -85,7 +86,7 @@ def score(
     scores/<day> in the run folder), each whole or not at all, score.json last. Raises UserError for what the user can
     mend.
     """
-    began = time.perf_counter()
+    began, memory = time.perf_counter(), PeakMemory()
     scorer = Scorer(run)
     with Run(run) as held:
         found = scored(scorer, reading(scorer, log, as_of, engine), as_of, held.folder / SCORES / WORK, progress)
@@ -94,6 +95,7 @@ def score(
         folder.mkdir(parents=True, exist_ok=True)
         outcome = _listed(scorer, found, folder)
         outcome.summary["seconds"] = round(time.perf_counter() - began, 2)
+        outcome.summary["peak_memory_mib"] = memory.mib()
         write_json(folder / "score.json", outcome.summary)
         progress("list", 1, 1)
     return outcome
